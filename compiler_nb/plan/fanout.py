@@ -115,6 +115,8 @@ def later_names(task: Task, container: Callable[[str], str]) -> set[str]:
 
 def _item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
     """Return the unfinished fan-outs that a call or an expression reads only item by item, by known keys."""
+    if not task.dependencies:
+        return ()  # as most of 100,000 items
     by_key = {_item_of(part) for part in walk(task)} - {""}
     if not by_key:
         return ()

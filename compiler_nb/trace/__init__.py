@@ -10,11 +10,12 @@ from compiler_nb.trace.exchanges import Exchange, calls_of, counterpart, exchang
 from compiler_nb.trace.facts import Facts, facts_of
 from compiler_nb.trace.progress import Progress
 from compiler_nb.trace.records import JOINER, PLANNER, Hold, ModelCall, Park, Round, Span, role_of
+from compiler_nb.trace.tallies import Counted
 from compiler_nb.trace.waiting import Words
 
 __all__ = [
-    "JOINER", "PLANNER", "Cost", "Costs", "Disclosed", "Disclosure", "Exchange", "Facts", "Hold", "Link", "ModelCall",
-    "Park", "Progress", "Round", "Span", "Spent", "Times", "Words", "calls_of", "cost_of", "costs_of",
+    "JOINER", "PLANNER", "Cost", "Costs", "Counted", "Disclosed", "Disclosure", "Exchange", "Facts", "Hold", "Link",
+    "ModelCall", "Park", "Progress", "Round", "Span", "Spent", "Times", "Words", "calls_of", "cost_of", "costs_of",
     "counterpart", "disclosed", "estimate_call", "exchange", "exchanges", "facts_of", "find_chain", "path_text",
     "role_of", "sent_in_part", "share_text", "shown_in", "spent", "times",
 ]  # fmt: skip

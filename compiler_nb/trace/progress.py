@@ -55,13 +55,27 @@ from compiler_nb.events import (
     TaskStarted,
     Warned,
 )
-from compiler_nb.outcome import ADOPTED, GIVEN, LEFT_OUT, NOT_REPEATED, Answer, Skipped, State, Status, Usage, is_lost
+from compiler_nb.outcome import (
+    ADOPTED,
+    GIVEN,
+    LEFT_OUT,
+    NOT_REPEATED,
+    STATES,
+    Answer,
+    Failure,
+    Skipped,
+    State,
+    Status,
+    Usage,
+    is_lost,
+)
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import JOIN, Task, is_part, owner_of
+from compiler_nb.plan.task import JOIN, Task, is_part, line_of, owner_of
 from compiler_nb.text import count_of
 from compiler_nb.trace.costs import Cost, Costs, cost_of, costs_of
 from compiler_nb.trace.readiness import Readiness
 from compiler_nb.trace.records import Hold, ModelCall, Park, Round, Span
+from compiler_nb.trace.tallies import Counted, Tallies
 
 What = State | Literal["retried", "held", "parked"]
 """What changed: the task's state ("retried": an attempt failed, and the task waits for another one), or that it is now
@@ -86,6 +100,7 @@ class Progress:
     one, from its expansion on), identified (which side effect it is), holds, parks, retries (what is to be tried
     again), warnings, printed (what its tool has printed), parked (the provider that it waits for), items_ended (of a
     fan-out: how many have ended, of how many), items_lost (how many of those have no value).
+    tallies: how many tasks and items are in which state;
     holding: the tasks that are held; busy: calls that hold a slot; names: the last task of each variable, in the
     last round that assigns it; changes: (id, what, at), see above.
     """
@@ -129,6 +144,7 @@ class Progress:
         self.items_lost: dict[str, int] = {}
         self.changes: list[tuple[str, What, float]] = []
         self.readiness = Readiness(self.tasks, self.states)
+        self.tallies = Tallies()
         self.holding: set[str] = set()
         self._problems: list[Problem] = []  # of the text that is being written
         self._folding = False
@@ -194,6 +210,18 @@ class Progress:
             dropping = [id_ for id_, end in self.ends.items() if end.how == LEFT_OUT]
             lost = Counter(owner_of(id_) for id_, state in self.states.items() if state != "done" and not is_part(id_))
         return {id_: (lost[id_], self.items_ended.get(id_, (0, 0))[1]) for id_ in dropping}
+
+    def counted(self) -> Counted:
+        """Return how many tasks there are, have ended and have failed: what pages and last lines say."""
+        with self.lock:
+            tally, failed = self.tallies.of[""], self.tallies.failed
+            told = sum(self._fails_by_items(id_) for id_ in self.items_ended)
+            tasks = tuple(tally[state] for state in STATES)
+            return Counted(tasks, tally["failed"] - told, failed.total(), len(self.busy))
+
+    def _fails_by_items(self, id_: str) -> bool:
+        end = self.ends.get(id_)
+        return end is not None and type(end.outcome) is Failure and end.outcome.kind == "items"
 
     def items_words(self, id_: str) -> str:
         """Return how many items of a fan-out are done, and how many failed, in words; "" if it has none."""
@@ -263,6 +291,7 @@ class Progress:
         id_ = task.id
         self.tasks[id_], self.states[id_], self.born[id_] = task, "waiting", event.at
         self.round_of[id_] = event.round
+        self.tallies.add(id_)
         if task.name:  # one that is assigned again means its last version
             self.names[task.name] = id_
         if ready:
@@ -273,6 +302,8 @@ class Progress:
             self._change(id_, "ready", at)
 
     def _change(self, id_: str, state: State, at: float) -> None:
+        if id_ not in self.readiness.unneeded:
+            self.tallies.move(id_, self.states[id_], state)
         self.states[id_] = state
         self.changes.append((id_, state, at))
 
@@ -281,6 +312,7 @@ class Progress:
         self._change(fanout, "running", at)
         self.spans[fanout] = [Span(fanout, event.attempt, at, at, None, "running")]
         self.items_ended[fanout] = (0, sum(not is_part(item.id) for item in event.items))
+        self.tallies.open(fanout)
         for item in event.items:
             self._note(item, event, ready=self.readiness.plan(item, ""))
         for id_ in self.readiness.expand(fanout, tuple(item.id for item in event.items), at):
@@ -343,6 +375,7 @@ class Progress:
 
     def _retry(self, event: TaskRetried) -> None:
         self._close_span(event.task, event.at, "failed", event.error)
+        self.tallies.move(event.task, self.states[event.task], "waiting")
         self.states[event.task] = "waiting"
         self.changes.append((event.task, "retried", event.at))
         self.retries[event.task] = event
@@ -358,8 +391,9 @@ class Progress:
                 self._count_lost(event, 1)
         self.ends[id_] = event
         self._change(id_, event.state, at)
-        if type(event.outcome) is Skipped and event.outcome.not_needed:
+        if type(event.outcome) is Skipped and event.outcome.not_needed and id_ not in self.readiness.unneeded:
             self.readiness.unneeded.add(id_)
+            self.tallies.leave(id_)
         if event.state == "done" or id_ in self.readiness.unneeded:
             for reader in self.readiness.end(id_, at):
                 self._ready(reader, at)
@@ -398,6 +432,10 @@ class Progress:
         owner = owner_of(event.task)
         if owner in self.items_ended and not is_part(event.task) and is_lost(event.outcome):
             self.items_lost[owner] = self.items_lost.get(owner, 0) + step
+            # if a call of its chain failed, the item is skipped
+            own = type(event.outcome) is Skipped and line_of(event.outcome.cause) == event.task
+            if own or event.state == "failed":
+                self.tallies.failed[owner] += step
 
     def _close_span(self, id_: str, at: float, state: State, error: str = "") -> None:
         self.busy.pop(id_, None)

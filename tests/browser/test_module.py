@@ -34,6 +34,7 @@ from tests.support.page import (
     SKIPPED,
     LivePage,
     box,
+    counted,
     group,
     picture,
     start,
@@ -193,7 +194,8 @@ def test_states_are_patched_where_they_stand(live):
         MARKS["running"],
         'ny · running\nweather("x")',
     ]
-    live.feed(1.5, states=states((0, DONE, 1400), (1, FAILED, 1400), (2, SKIPPED, 1400)))
+    ended = states((0, DONE, 1400), (1, FAILED, 1400), (2, SKIPPED, 1400))
+    live.feed(1.5, states=ended, counted=counted(DONE, FAILED, SKIPPED, failed=1))
     assert live.states() == {"ny": "done", "la": "failed", "best": "skipped"}
     assert live.text(".cnb-facts") == "3 tasks · 1 failed"
     live.feed(2.6, run={"where": "on 2 Dask workers"})
@@ -261,7 +263,8 @@ def test_a_wait_that_a_provider_asked_for_is_counted_down(live):
     live.feed(10.0, waits=[["openai", 45, 48_200]])
     assert live.text(".cnb-phase") == "the planner writes"
     assert re.fullmatch(r"waits for openai: asked for 45 s, [23]\d s left", live.text(".cnb-waits"))
-    live.feed(11.0, states=states((0, RUNNING, 100), (1, RUNNING, 100)), parked=[[0, "openai"], [1, "openai"]])
+    live.feed(11.0, states=states((0, RUNNING, 100), (1, RUNNING, 100)), parked=[[0, "openai"], [1, "openai"]],
+              parks=[["openai", 2]])  # fmt: skip
     assert live.text(".cnb-phase") == "the planner writes"
     assert re.fullmatch(r"2 wait for openai: asked for 45 s, [23]\d s left", live.text(".cnb-waits"))
     live.feed(12.0, waits=[["vllm", 0, 42_500]])
@@ -276,19 +279,20 @@ def test_a_task_that_waits_for_its_provider_says_so_until_it_goes_on(live):
     told = "(id) => document.querySelector(`.cnb-graph [data-task=${id}]`).getAttribute('aria-label')"
     waits = [["waits for openai", [0]], ["waits for openai", [1]]]
     plan(live.open(), phase="running tasks", states=states((0, RUNNING, 100), (1, READY, 100)), parked=[[0, "openai"]],
-         whys=waits)  # fmt: skip
+         parks=[["openai", 1]], whys=waits)  # fmt: skip
     assert live.states()["ny"] == "running"
     assert live.page.evaluate(told, "ny") == "ny, running, waits for openai"
     assert live.page.evaluate(told, "la") == "la, ready, waits for openai"
     assert live.text("[data-task=ny] > title").split("\n")[0] == "ny · running · waits for openai"
     assert re.fullmatch(r"waits · \d\.\d s", live.text("[data-task=ny] .cnb-time"))
     assert live.text(".cnb-phase") == "running tasks · 1 waits for openai"
-    live.feed(1.0, states=states((1, RUNNING, 900)), parked=[[1, "openai"]], whys=waits[1:])
+    live.feed(1.0, states=states((1, RUNNING, 900)), parked=[[1, "openai"]], parks=[["openai", 2]],
+              whys=waits[1:])  # fmt: skip
     assert live.text(".cnb-phase") == "running tasks · 2 wait for openai"
     for name, row in (("Timeline", ".cnb-row"), ("Table", ".cnb-table-row")):
         live.page.click(f".cnb-tab:text-is('{name}')")
         assert live.page.get_attribute(f"{row} >> nth=0", "title").endswith("waits for openai")
-    live.feed(1.1, parked=[[0, ""], [1, ""]], whys=[["", [0, 1]]])
+    live.feed(1.1, parked=[[0, ""], [1, ""]], parks=[], whys=[["", [0, 1]]])
     live.page.click("text=Graph")
     assert live.page.evaluate(told, "ny") == "ny, running"
     assert live.text(".cnb-phase") == "running tasks"
@@ -597,6 +601,34 @@ def test_the_bar_of_a_fan_out_shows_its_items_or_their_shares(live, count, cells
     assert live.text(".cnb-count") == f"\u00d7 {half} of {count}"
 
 
+def test_a_fan_out_of_many_items_is_counted_by_the_kernel_and_shows_a_few(live):
+    """Its bar is that of all items; the table and the drawer say how many are not shown, and a button brings more."""
+    rows = [task("rows", kind="fanout", line=1), *(task(f"rows[{n}]", owner=0, section=-1) for n in range(200))]
+    graph = {"boxes": [[0, box("rows", width=220, bar=True)]], "bounds": [0, 0, 220, 70]}
+    tally = [60_000, 0, 8, 29_990, 2, 0, 10_000]
+    first = states((0, RUNNING, 100), *((n, DONE, 200) for n in range(1, 201)))
+    live.open().feed(1.0, tasks=rows, graph=graph, states=first, items=[[0, tally]], counted=counted(RUNNING, items=2))
+    assert live.text(".cnb-head .cnb-facts") == "0 of 1 task \u00b7 2 items failed"
+    assert (live.text(".cnb-count"), live.count(".cnb-bar .cnb-cell")) == ("39 %", 7)
+    live.feed(1.5, tasks=[task("rows[777]", owner=0, section=-1)], states=states((201, FAILED, 300)))
+    assert live.text(".cnb-count") == "39 %"
+    live.page.click("text=Table")
+    assert live.text(".cnb-table-pane .cnb-more-rows").startswith("\u2026 99,799 more items")
+    live.page.click("text=Timeline")
+    assert live.text(".cnb-timeline-pane .cnb-more-rows") == "\u2026 99,799 more items"
+    live.page.click("text=Graph")
+    live.page.click(".cnb-graph .cnb-task")
+    live.settle()
+    assert live.count(".cnb-item") == 201
+    assert live.text(".cnb-rest-row .cnb-facts") == "99,799 more items; those that fail come here"
+    live.page.click(".cnb-more")
+    assert live.sent[-1] == {"say": "more", "task": 0}
+    assert live.page.is_disabled(".cnb-more")
+    live.feed(2.0, tasks=[task(f"rows[{n}]", owner=0, section=-1) for n in range(200, 400)])
+    assert not live.page.is_disabled(".cnb-more")
+    assert live.count(".cnb-item") == 401
+
+
 def test_a_group_of_many_shows_each_task_when_one_looks_closer(live):
     """Zoomed in, a stack of more than 60 gets a grid of cells; a click on it lists its tasks."""
     live.open().feed(
@@ -854,7 +886,9 @@ def test_the_table_sorts_and_asks_for_what_it_shows(live):
     live.page.click("text=Table")
     assert 10 < live.count(".cnb-table-row") < 60
     assert live.sent == [{"say": "rows", "from": 0, "to": 50}]
-    live.tell(frame={"n": live.number, "at": 1.0, "calls": [[0, 'price("A")']], "values": [[0, "12"]]})
+    kernel = Board(Progress())  # answers with more, all of which has to pass
+    answer = {**kernel.rows_from(0, 50), "n": live.number, "at": 1.0, "calls": [[0, 'price("A")']]}
+    live.tell(frame={**answer, "values": [[0, "12"]]})
     assert live.text(".cnb-table-row >> nth=0 >> .cnb-c-call") == 'price("A")'
     live.feed(1.1, states=states((999, RUNNING, 1000)))
     live.page.click(".cnb-column >> nth=0")
@@ -867,7 +901,8 @@ def test_the_table_sorts_and_asks_for_what_it_shows(live):
 
 def test_what_models_cost_is_told_where_one_looks(live):
     """In the head while they write, at each task's box, bar and row, and at the planner's bar; if none, no column."""
-    plan(live.open()).feed(1.0, usage={"calls": 0, "tokens": 110, "words": "~110 tokens", "shares": ""})
+    plan(live.open(), counted=counted(0, 0, 0))
+    live.feed(1.0, usage={"calls": 0, "tokens": 110, "words": "~110 tokens", "shares": ""})
     assert live.text(".cnb-head .cnb-facts") == "0 of 3 tasks · ~110 tokens"
     live.page.click("text=Table")
     column = ".cnb-table-row >> nth=1 >> .cnb-c-cost"
@@ -880,6 +915,7 @@ def test_what_models_cost_is_told_where_one_looks(live):
     }
     costs = [[1, "420 tokens, $0.0012", 420]]
     live.feed(2.0, usage=usage, costs=costs, states=states((1, RUNNING, 900), (1, DONE, 1900)),
+              counted=counted(0, DONE, 0),
               models=[["planner", 0, 0, 300, 900, -1, "", "820 tokens, $0.0019"]])  # fmt: skip
     assert live.text(".cnb-head .cnb-facts") == "1 of 3 tasks · 1,240 tokens · $0.0031 · 2 model calls"
     assert "planner 62 % of $0.0031 · llm 38 %" in live.page.locator(".cnb-head .cnb-facts").get_attribute("title")
@@ -1006,7 +1042,7 @@ def test_a_thousand_tasks_with_three_changes_each_stay_smooth(browser, tab):
     changes.sort(key=lambda change: change[2])
     frames = [{"n": n // 200 + 1, "at": 0.1, "tasks": rows[n : n + 200], "text": [[0, "".join(lines[n : n + 200])]]}
               for n in range(0, 1000, 200)]  # fmt: skip
-    frames += [{"n": 6, "at": 0.2, "graph": whole}]
+    frames += [{"n": 6, "at": 0.2, "graph": whole, "counted": counted(*[DONE] * 1000)}]
     frames += [
         {"n": n + 7, "at": 0.3 + n * 0.06, "states": states(*changes[n * 100 : n * 100 + 100])} for n in range(30)
     ]
@@ -1030,7 +1066,8 @@ def test_ten_thousand_tasks_do_not_freeze_the_page(browser, live):
     svg = picture(*(group(n % 10 * 220, n // 10 * 100) for n in range(50)), width=2300, height=600)
     groups = [list(range(n * 200, n * 200 + 200)) for n in range(50)]
     live.open()
-    frames = [{"n": 1, "at": 0.2, "tasks": rows, "text": [[0, text]], "graph": {"svg": svg, "groups": groups}}]
+    frames = [{"n": 1, "at": 0.2, "tasks": rows, "text": [[0, text]], "graph": {"svg": svg, "groups": groups},
+               "counted": counted(*[CANCELLED] * 10_000)}]  # fmt: skip
     frames += [{"n": n + 2, "at": 1 + n, "states": states(*((t, state, 500) for t in range(10_000)))}
                for n, state in enumerate((RUNNING, CANCELLED))]  # fmt: skip
     with tasks_of(browser, live.page) as busy:

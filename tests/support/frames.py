@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from compiler_nb.run import Run
 
 PLAIN = ("status", "error", "phase", "paused", "usage", "run", "footer", "critical", "times", "models",
-         "rounds")  # fmt: skip
+         "rounds", "counted", "parks")  # fmt: skip
 
 
 class Page:
@@ -31,14 +31,14 @@ class Page:
             "footer": "",
             "usage": {"calls": 0, "tokens": 0, "words": "", "shares": ""},
         }
-        self.facts |= {"models": [], "rounds": []}
+        self.facts |= {"models": [], "rounds": [], "counted": [[0] * len(STATES), 0, 0, 0], "parks": []}
         self.sections: dict[int, Any] = {}
         self.text: dict[int, str] = {}
         self.problems: list[Any] = []
         self.tasks: list[Any] = []
         self.history: list[tuple[int, int, int]] = []
         self.by_task: dict[str, dict[int, Any]] = {"held": {}, "parked": {}, "notes": {}, "values": {}, "calls": {}}
-        self.by_task |= {"counts": {}, "costs": {}}
+        self.by_task |= {"counts": {}, "costs": {}, "items": {}}
         self.whys: dict[int, str] = {}  # what tasks wait for
         self.pieces: list[Any] = []
         self.answer = {"text": "", "html": ""}

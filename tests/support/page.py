@@ -48,6 +48,11 @@ REST = """() => new Promise((done) => {
 })"""
 
 
+def counted(*states: int, failed: int = 0, items: int = 0, busy: int = 0) -> list[Any]:
+    """Return what a frame says of the numbers of tasks in these states."""
+    return [[states.count(state) for state in range(RETRIED)], failed, items, busy]
+
+
 class LivePage:
     """A page with one view of one model; `at` and the number of frames go on by themselves."""
 

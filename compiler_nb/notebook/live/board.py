@@ -20,6 +20,9 @@ Theory of operation
     status      "running", "done", "failed", "cancelled" or "limit";  error  why it has no answer
     phase       what goes on, in words: "the planner writes"
     paused      bool
+    counted     [[tasks by state], failed, items, busy]: how many tasks the plan has, not counting items; how many of
+                them failed, without the fan-outs whose items say so; how many items failed; calls that hold a slot
+    parks       [[provider, how many running tasks wait for it, without a slot]]
     usage       {calls, tokens, words, shares}: words: tokens and dollars so far; shares: of the roles, in words
     costs       [[task, words, tokens]]: what the calls of models used that a task made, the last one counts; only while
                 there are few tasks, and on demand
@@ -33,6 +36,7 @@ Theory of operation
                 section and line: where it stands, -1 and 0 for items; owner: the fan-out that it is an item of, or -1;
                 needs: numbers of the tasks whose values it reads, or that it comes after; born: when it was planned,
                 in milliseconds
+    items       [[task, [items by state]]]: of a fan-out so large that only some of its items are among `tasks`
     states      changes of state, in the short form of `notebook.live.changes`; each forgets the task's `whys`
     whys        [[words, [tasks]]]: what these tasks wait for, in short, "" for nothing anymore; only while there are
                 few tasks, and on demand
@@ -70,14 +74,16 @@ Theory of operation
     {"say": "skip", "task": number}, "retry", {"say": "set", "task": number, "value": an expression as in a plan},
     {"say": "rerun", "task": number}, {"say": "task", "task": number} (answered by {"task": number, "html": details,
     "again": what a rerun from there does, in words, "" if there is none}), {"say": "role", "role": "planner", "round":
-    number}, or "joiner" (answered by {"task": "planner 0", "html": what it was asked in that round}), {"say": "rows",
+    number}, or "joiner" (answered by {"task": "planner 0", "html": what it was asked in that round}), {"say": "more",
+    "task": number} (tell more items of this fan-out), {"say": "rows",
     "from": number, "to": number} (answered by a frame with their calls, values, times and whys, whose `n` is that of
     the last frame).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from compiler_nb.drawing.live import Drawn, draw_whole
@@ -109,10 +115,11 @@ from compiler_nb.notebook.live.canvas import FEW, Canvas
 from compiler_nb.notebook.live.changes import Change, Told, pack
 from compiler_nb.notebook.live.spending import Spending
 from compiler_nb.notebook.live.texts import Texts
+from compiler_nb.notebook.live.untold import TOLD, StateChange, Untold
 from compiler_nb.notebook.output.answer import note_of
 from compiler_nb.outcome import CACHED, GIVEN, LEFT_OUT, NOT_REPEATED, STATES, Answer
 from compiler_nb.plan.short import shorten_call
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.text import TIMES, cut, describe_outcome, seconds_text, visible_lines
 from compiler_nb.trace import Progress, Times, Words, role_of, shown_in, spent
 
@@ -141,9 +148,12 @@ class Board:
             "run": {"id": "", "question": "", "tools": [], "models": {}, "where": "", "live": live, "buttons": False},
             "status": "running", "error": "", "phase": "starting", "paused": False, "footer": "",
             "usage": {"calls": 0, "tokens": 0, "words": "", "shares": ""}, "waits": [], "models": [], "rounds": [],
+            "counted": [[0] * len(STATES), 0, 0, 0], "parks": [],
         }  # fmt: skip
         self.rows = Told()
         self.texts, self.canvas, self.spending = Texts(self.rows), Canvas(), Spending(self.rows)
+        self.untold = Untold(progress)
+        self._late: dict[str, Task] = {}  # items that are told later than they came, with the next frame
         self.numbers: dict[str, int] = {}  # of tasks, by id
         self.tasks: list[Task] = []
         self.number = 0  # the last frame's
@@ -164,6 +174,11 @@ class Board:
                 if fold is not None:
                     fold(self, event)
             self._taken = progress.taken
+
+    def is_behind(self) -> bool:
+        """Whether so much is new that it takes longer to fold than the run can wait."""
+        new = self.progress.events[self._taken :]
+        return len(new) > TOLD or any(type(event) is TaskExpanded and len(event.items) > TOLD for event in new)
 
     def tell(self, **facts: Any) -> None:
         """Tell facts of the run, by their names in a frame."""
@@ -229,7 +244,7 @@ class Board:
 
     def _expand(self, event: TaskExpanded) -> None:
         owner = self.numbers.get(event.task, -1)
-        for item in event.items:
+        for item in self.untold.take(event.task, event.items):
             self._add(item, -1, 0, owner)
 
     def _add(self, task: Task, section: int, line: int, owner: int) -> int:
@@ -257,7 +272,9 @@ class Board:
         self._note(id_, message)
 
     def _end(self, event: TaskEnded) -> None:
-        number = self.numbers[event.task]
+        number = self.numbers.get(event.task)
+        if number is None:
+            return
         if event.how.startswith(NOT_REPEATED):
             self._note(event.task, event.how)
         elif event.how == CACHED:
@@ -339,7 +356,13 @@ class Board:
         """Return what is new of tasks: changes of state, holds, parks and why they wait."""
         changes = self.progress.changes[self._sent :]
         self._sent += len(changes)
-        states = self._states(changes)
+        late = self._tell_late(changes)
+        states = self._states([*(each for each in changes if each[0] not in late), *self._pasts(late)])
+        tasks, *others = self.progress.counted()
+        if (counted := [list(tasks), *others]) != self.facts["counted"]:
+            self.tell(counted=counted)
+        if (parks := self._parks()) != self.facts["parks"]:
+            self.tell(parks=parks)
         if (models := self._models()) != self.facts["models"]:
             self.tell(models=models)
         shown = self.numbers if len(self.tasks) <= FEW else {}
@@ -351,14 +374,42 @@ class Board:
         self._whys |= whys
         new = {
             "states": pack(states),
-            "held": [self._held(id_) for id_ in dict.fromkeys(id_ for id_, what, _ in changes if what == "held")],
-            "parked": [self._parked(id_) for id_ in dict.fromkeys(id_ for id_, what, _ in changes if what == "parked")],
+            "items": self._items(self.untold.news()),
+            "held": [self._held(id_) for id_ in self._among(changes, "held")],
+            "parked": [self._parked(id_) for id_ in self._among(changes, "parked")],
             "whys": _by_words(whys),
         }
         return {name: part for name, part in new.items() if part}
 
-    def _states(self, changes: Iterable[tuple[str, str, float]]) -> list[Change]:
-        return [(self.numbers[id_], CODE[what], round(at * 1000)) for id_, what, at in changes if what in CODE]
+    def _states(self, changes: Iterable[StateChange]) -> list[Change]:
+        numbers = self.numbers
+        return [(numbers[id_], CODE[what], round(at * 1000)) for id_, what, at in changes
+                if what in CODE and id_ in numbers]  # fmt: skip
+
+    def _among(self, changes: Iterable[StateChange], wanted: str) -> Iterable[str]:
+        return dict.fromkeys(id_ for id_, what, _ in changes if what == wanted and id_ in self.numbers)
+
+    def _items(self, tallies: Mapping[str, list[int]]) -> list[list[Any]]:
+        return [[self.numbers[id_], tally] for id_, tally in tallies.items()]
+
+    def _parks(self) -> list[list[Any]]:
+        return [[cut(name, SHORT), count] for name, count in sorted(Counter(self.progress.parked.values()).items())]
+
+    def tell_more(self, fanout: str) -> None:
+        """Tell more items of a large fan-out, with the next frame."""
+        with self.progress.lock:
+            self.catch_up()
+            self._late |= {task.id: task for task in self.untold.more(fanout)}
+
+    def _tell_late(self, changes: Iterable[StateChange]) -> dict[str, Task]:
+        """Tell the items that somebody asked for, and those that failed; return them."""
+        late, self._late = self._late | {task.id: task for task in self.untold.failing(changes)}, {}
+        for id_, task in late.items():
+            self._add(task, -1, 0, self.numbers[owner_of(id_)])
+        return late
+
+    def _pasts(self, ids: Iterable[str]) -> Iterator[StateChange]:
+        return (change for id_ in ids for change in self.untold.past(id_))
 
     def _held(self, id_: str) -> list[Any]:
         hold = self.progress.hold(id_)
@@ -385,7 +436,7 @@ class Board:
             "n": self.number, "at": round(at, 3), "reset": True,
             **self.facts, **self.rows.all(), **self.texts.all(), **self.canvas.all(),
             "states": pack(self._states(progress.changes[: self._sent])),
-            "whys": _by_words(self._whys),
+            "whys": _by_words(self._whys), "items": self._items(self.untold.all()),
             "held": [self._held(id_) for id_ in progress.holding & self.numbers.keys()],
             "parked": [self._parked(id_) for id_ in progress.parked.keys() & self.numbers.keys()],
         }  # fmt: skip

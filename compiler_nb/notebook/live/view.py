@@ -4,6 +4,7 @@ Theory of operation
     An event only schedules a frame. At most once in FRAME seconds a Board takes the events that are new, and what
     changed goes to the page as a custom message (a trait would wait for the page while the kernel is busy). The trait
     `snapshot` is made anew whenever a page asks for the widget's state, so a page that is reloaded sees all.
+    If so much is new that the run would feel it (a fan-out of 100,000 items), the frame is made on a thread of its own.
     A picture is laid out on a thread of its own, because Graphviz may take long. The pause before the next one is at
     least four times as long as the drawing took, so that drawing takes a fifth of a core at most. What a page says
     arrives on any thread, is checked, and is done by methods of the run that may be called from any thread.
@@ -176,8 +177,20 @@ class View:
         self._timer = self._loop.call_at(max(self._loop.time(), self._sent + FRAME), self._ring)
 
     def _ring(self) -> None:
+        if self.board.is_behind():  # the run goes on meanwhile
+            threading.Thread(target=self._flush_aside, name="compiler_nb frame", daemon=True).start()
+            return
         self._timer = None
         self.flush()
+
+    def _flush_aside(self) -> None:
+        self.flush()
+        self.run.control.call(self._go_on)
+
+    def _go_on(self) -> None:
+        """Look again for what happened while a frame was made on a thread of its own; called on the run's thread."""
+        self._timer = None
+        self._schedule()
 
     def flush(self) -> None:
         """Send what changed; may be called from any thread."""
@@ -240,10 +253,12 @@ class View:
             {"stop": self.run.cancel, "pause": self.run.pause, "resume": self.run.resume}[said]()
         elif said in ("skip", "retry", "set", "rerun"):
             self._steer(self._task(content.get("task")), said, content.get("value"))
-        elif said in ("approve", "again", "deny", "task"):
+        elif said in ("approve", "again", "deny", "task", "more"):
             id_, mark = self._task(content.get("task")), content.get("mark")
             if id_ is not None and said == "task":
                 self._tell_details(id_)
+            elif id_ is not None and said == "more":
+                self._tell_more(id_)
             elif id_ is not None and type(mark) is str and mark:
                 approve = functools.partial(self.run.approve, again=said == "again")
                 (self.run.deny if said == "deny" else approve)(id_, mark)
@@ -319,6 +334,11 @@ class View:
         except Exception as error:  # noqa: BLE001 - values of any kind are shown
             html = f"<p>its details cannot be shown: {type(error).__name__}</p>"
         self._send({"task": key, "html": html, **more})
+
+    def _tell_more(self, id_: str) -> None:
+        with self._lock:
+            self.board.tell_more(id_)
+        self.flush()
 
     def _tell_rows(self, first: Any, last: Any) -> None:
         if type(first) is int and type(last) is int:

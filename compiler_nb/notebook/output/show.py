@@ -200,10 +200,9 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
         "not bound": [f"{name} ({cut(_reason(reason, run.error), REASON)})" for name, reason in binding.kept],
         "deleted": [f"{name} (stale)" for name in binding.deleted],
     }
-    tasks = sum(not owner_of(id_) for id_ in run.progress.tasks.keys() - run.progress.readiness.unneeded)
     took = run.times().short if times and len(run.progress.tasks) <= TIMED else seconds_text(run.seconds)
     parts = [
-        Noted(count_of(tasks, "task")),
+        Noted(count_of(run.progress.counted().all, "task")),
         *([Noted(f"answer as {run.answer_type}{_asked_again(run)}")] if run.answer_type else []),
         *([Noted(count_of(len(run.rounds), "round"))] if len(run.rounds) > 1 else []),
         Noted(took, is_time=True),

@@ -29,6 +29,8 @@ from compiler_nb.events import (
 from compiler_nb.notebook.live.board import CODE, Board
 from compiler_nb.notebook.live.canvas import AT_ONCE, FEW, Canvas
 from compiler_nb.notebook.live.details import details
+from compiler_nb.notebook.output.show import footer
+from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import STATES, Remote
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
@@ -41,7 +43,7 @@ from tests.support.held import HeldModel
 from tests.support.hostile import OUTPUTS
 from tests.support.readers import odd, random_readers, shaky_tool
 
-COVERS = ("canvas.py", "texts.py")
+COVERS = ("canvas.py", "texts.py", "untold.py")
 
 
 @tool
@@ -433,3 +435,82 @@ def test_a_page_is_told_what_providers_ask_to_wait():
         log.emit_at(5.0, ModelWaits, (call, "planner", "", provider, "m", 0.0, 0.0, False))
     assert board.frame(5.0)["waits"] == []
     assert Progress(log.events).waited == {"openai": 4.0, "vllm": 3.0}
+
+
+def told_of(count, failing, every=1_000):
+    """Return the run of a fan-out of so many items, in chains of two, the board, its page, and the largest frame."""
+
+    @tool
+    async def check(x: int) -> int:
+        """Raise for some."""
+        if x in failing:
+            raise LookupError(f"no {x}")
+        return x
+
+    sizes = []
+    done = Compiler(None, [get, check]).execute_sync(f"rows = [get(check(n)) for n in range({count})]\njoin()")
+    events = []
+    board, page = Board(Progress(events)), Page()
+    for number, event in enumerate(done.events, 1):
+        events.append(event)
+        due = number % every == 0 or number == len(done.events)
+        if due and (frame := board.frame(event.at)) is not None:
+            sizes.append(len(json.dumps(frame)))
+            page.apply(frame)
+    return done, board, page, max(sizes)
+
+
+def test_a_fan_out_of_ten_thousand_items_is_told_in_small_frames():
+    """A page is told the numbers, the first items and those that failed, each with its chain; 10 bytes for an item."""
+    done, board, page, largest = told_of(10_000, {5, 7_777, 9_999})
+    assert largest < 100_000, f"{largest:,} bytes"
+    assert len(json.dumps(board.snapshot(1.0))) < 150_000
+    number = page.ids.index("rows")
+    assert page.by_task["items"][number] == [[0, 0, 0, 9_997, 0, 3, 0]]
+    assert page.facts["counted"] == [[0, 0, 0, 0, 1, 0, 0], 0, 3, 0]
+    late = ["rows[7777].1", "rows[7777]", "rows[9999].1", "rows[9999]"]
+    assert sorted(page.ids[-4:]) == sorted(late)
+    assert {id_: page.states[id_] for id_ in late[:2]} == {"rows[7777].1": "failed", "rows[7777]": "skipped"}
+    assert page.states == {id_: done.progress.states[id_] for id_ in page.ids}
+    again = Page([board.snapshot(1.0)])
+    assert (again.states, again.by_task, again.tasks) == (page.states, page.by_task, page.tasks)
+
+
+def test_items_of_a_large_fan_out_come_when_asked_for_with_all_that_happened_to_them():
+    """The next ones, in their order, with their attempts; each is told once."""
+    done, board, page, _ = told_of(3_000, {700})
+    known = len(page.ids)
+    board.tell_more("rows")
+    page.apply(board.frame(2.0))
+    assert page.ids[known : known + 3] == ["rows[100].1", "rows[100]", "rows[101].1"]
+    assert len(page.ids) == len(set(page.ids)) == known + 400
+    assert page.states == {id_: done.progress.states[id_] for id_ in page.ids}
+    changes = [code for number, code, _ in page.history if number == known]
+    assert changes == [CODE["ready"], CODE["running"], CODE["done"]]
+    for _ in range(20):
+        board.tell_more("rows")
+        if (frame := board.frame(3.0)) is not None:
+            page.apply(frame)
+    assert len(page.ids) == len(set(page.ids)) == 6_001
+
+
+def test_many_small_fan_outs_are_told_up_to_a_number_of_items():
+    """What a page holds does not grow with the number of fan-outs either; nor do those tell more that fail."""
+    names = [f"r{n}" for n in range(8)]
+    plan = "".join(f"{name} = [fail(n) for n in range(900)]\n" for name in names)
+    done = Compiler(None, [fail]).execute_sync(f"{plan}join()")
+    board = Board(done.progress, live=False)
+    page = Page([board.frame(1.0)])
+    assert [len([id_ for id_ in page.ids if id_.startswith(f"{name}[")]) for name in names] == [900] * 2 + [400] * 6
+    assert page.facts["counted"][1:3] == [0, 7_200]
+
+
+def test_the_head_counts_as_the_last_line_does():
+    """Tasks are those of the plan; items that failed are told apart, and their fan-out is not one more failure."""
+    plan = "xs = [get(fail(n)) if n == 1 else get(n) for n in range(4)]\nys = [fail(n) for n in range(2)]\na = get(1)\n"
+    plan += "b = fail(a)\nc = get(b)\nd = get(a) if a > 5 else 0\njoin()"
+    run, board, page = watch(plan, [get, fail])
+    tally, failed, items, busy = page.facts["counted"]
+    assert (sum(tally), failed, items, busy) == (6, 1, 3, 0)
+    assert footer(run, Binding(), times=False).startswith("6 tasks")
+    assert Page([board.snapshot(1.0)]).facts["counted"] == page.facts["counted"]

@@ -23,23 +23,23 @@ export class Bar {
   }
 
   /**
-   * @param {import("./store.js").Run} run @param {number[]} members @param {number[]} tally members by state
-   * @param {boolean} closer whether cells are large enough to be seen @param {string} [count] said instead of their number
+   * @param {import("./store.js").Run} run @param {number[]|null} members null if only their numbers are told
+   * @param {number[]} tally members by state @param {boolean} closer whether cells are large enough to be seen @param {string} [count] said instead of their number
    */
   update(run, members, tally, closer, count = "") {
-    const grid = closer && members.length > CELLS && members.length <= GRID;
-    const single = grid || members.length <= CELLS;
-    if (grid !== this.grid || (single ? members.length : -2) !== this.drawn) {
+    const grid = closer && members !== null && members.length > CELLS && members.length <= GRID;
+    const single = members && (grid || members.length <= CELLS) ? members : null;
+    if (grid !== this.grid || (single ? single.length : -2) !== this.drawn) {
       this.grid = grid;
-      this.drawn = single ? members.length : -2;
-      this.cells = single ? _cells(run, members, this.width, grid) : [];
+      this.drawn = single ? single.length : -2;
+      this.cells = single ? _cells(run, single, this.width, grid) : [];
       if (!single) this.cells = STATES.map((name) => makeSvg("rect", { class: `cnb-cell cnb-${name}`, y: 0, height: HEIGHT }));
       this.place.replaceChildren(...this.cells);
       this.place.classList.toggle("cnb-grid", grid);
     }
-    if (single) members.forEach((number, at) => setState(this.cells[at], run.tasks[number].state));
+    if (single) single.forEach((number, at) => setState(this.cells[at], run.tasks[number].state));
     else this._share(tally, _sum(tally));
-    this._tell(run, members, tally, count);
+    this._tell(tally, count);
   }
 
   /** @param {number[]} tally @param {number} all */
@@ -55,9 +55,9 @@ export class Bar {
 
   /**
    * Say the number of members, how many have ended, and of a group its state.
-   * @param {import("./store.js").Run} run @param {number[]} members @param {number[]} tally @param {string} count
+   * @param {number[]} tally @param {string} count
    */
-  _tell(run, members, tally, count) {
+  _tell(tally, count) {
     const all = _sum(tally);
     const ended = tally[3] + tally[4] + tally[5] + tally[6];
     const under = ended < all && (ended > 0 || tally[2] > 0);

@@ -2,7 +2,7 @@
 import { make, makeButton, makeMark, rove, say, setState } from "./dom.js";
 import { cleanHtml } from "./sanitize.js";
 import { DONE, RUNNING, STATES, isEnd, sayCounts, sayNumber } from "./states.js";
-import { sayItems, sayRan, tallyOf } from "./store.js";
+import { restOf, sayItems, sayRan, tallyOf } from "./store.js";
 
 const ANSWERS_WITHIN = 300; // ms; a kernel that takes longer is busy
 const MOST_CELLS = 2000;
@@ -21,11 +21,12 @@ export class Details {
     this.facts = make("span", "cnb-facts");
     head.append(this.sign, this.name, this.facts, makeButton("cnb-close", "\u00d7", "Close (Esc)", () => select(-1)));
     this.cells = make("div", "cnb-cells");
+    this.rest = this._rest();
     this.notes = make("div", "cnb-notes");
     this.hands = this._hands();
     this.body = make("div", "cnb-drawer-body");
     this.again = this._rerun();
-    this.root.append(head, this.hands, this.again, this.cells, this.notes, this.body);
+    this.root.append(head, this.hands, this.again, this.cells, this.rest, this.notes, this.body);
     this.task = -1;
     /** @type {[string, number]|null} the role and the round that are shown */ this.role = null;
     /** @type {number[]} */ this.members = [];
@@ -158,6 +159,18 @@ export class Details {
     return row;
   }
 
+  /** @returns {HTMLElement} how many items of a large fan-out are not shown, and what brings more of them */
+  _rest() {
+    const row = make("div", "cnb-hands cnb-rest-row");
+    this.unseen = make("span", "cnb-facts");
+    this.more = makeButton("cnb-more", "Show more", "Show more items of this fan-out", () => {
+      this.more.disabled = true; // until they come
+      this.feed.send({ say: "more", task: this.task });
+    });
+    row.append(this.unseen, this.more);
+    return row;
+  }
+
   /** Show what may be done to a task in its state. */
   _offer() {
     const { run, tasks } = this.feed.run;
@@ -175,6 +188,12 @@ export class Details {
     const { tasks } = this.feed.run;
     const members = this.task >= 0 ? (tasks[this.task]?.items ?? []) : this.members;
     const before = this.cells.childElementCount;
+    const rest = tasks[this.task] ? restOf(this.feed.run, tasks[this.task]) : 0;
+    const full = members.length >= MOST_CELLS;
+    this.rest.hidden = !rest;
+    this.more.hidden = full;
+    if (members.length > before) this.more.disabled = false;
+    say(this.unseen, rest ? `${sayNumber(rest)} more items${full ? "" : "; those that fail come here"}` : "");
     for (const number of members.slice(before, MOST_CELLS)) {
       const cell = make("button", "cnb-item");
       cell.tabIndex = this.cells.childElementCount ? -1 : 0;

@@ -8,7 +8,7 @@ import { applyFrame, emptyChanges, emptyRun } from "./store.js";
  *   send(content: any): void}} Model */
 
 /** The keys of an answer about rows, which repeats the last frame's number. */
-const ASIDE = new Set(["n", "at", "calls", "values", "whys", "costs"]);
+const ASIDE = new Set(["n", "at", "calls", "values", "took", "whys", "costs"]);
 
 const SOON = 300; // ms between two questions about why a task waits
 

@@ -1,6 +1,6 @@
 // The head of the view: question, phase, clock and buttons, and a bar for each task that waits for approval.
 import { make, makeButton, makeMark, say, setState } from "./dom.js";
-import { RUNNING, isEnd, sayClock, sayCounts, sayNumber } from "./states.js";
+import { isEnd, sayClock, sayCounts, sayNumber } from "./states.js";
 
 /** @typedef {import("./feed.js").Feed} Feed */
 
@@ -38,21 +38,24 @@ export class Header {
 
   /** @param {import("./store.js").Changes} changes */
   update(changes) {
-    const { run, status, paused, usage, counts, tasks } = this.feed.run;
+    const { run, status, paused, usage, counted } = this.feed.run;
     const live = this.feed.live;
     say(this.question, run.question);
     setState(this.sign, paused && live ? 1 : (SIGNS[status] ?? 2));
     this.sign.classList.toggle("cnb-pulse", live && !paused);
     say(this.phase, live ? this._phase() : (ENDS[status] ?? status));
-    const ended = counts.reduce((sum, count, state) => sum + (isEnd(state) ? count : 0), 0);
+    const [tally, failed, items] = counted;
+    const all = tally.reduce((sum, count) => sum + count, 0);
+    const ended = tally.reduce((sum, count, state) => sum + (isEnd(state) ? count : 0), 0);
     const facts = [];
-    if (tasks.length) facts.push(`${ended < tasks.length ? `${sayNumber(ended)} of ` : ""}${_plural(tasks.length, "task")}`);
-    if (counts[4]) facts.push(`${sayNumber(counts[4])} failed`);
+    if (all) facts.push(`${ended < all ? `${sayNumber(ended)} of ` : ""}${_plural(all, "task")}`);
+    if (failed) facts.push(`${sayNumber(failed)} failed`);
+    if (items) facts.push(`${_plural(items, "item")} failed`);
     if (run.where) facts.push(run.where);
     if (usage.words) facts.push(...usage.words.split(", ")); // tokens, and dollars if they are known
     if (usage.calls) facts.push(_plural(usage.calls, "model call"));
     say(this.facts, facts.join(" · "));
-    this.facts.title = [sayCounts(counts), usage.shares].filter(Boolean).join("\n");
+    this.facts.title = [sayCounts(tally), usage.shares].filter(Boolean).join("\n");
     this.buttons.hidden = !(live && run.buttons);
     this.advice.hidden = !live || run.buttons;
     if (changes.keys.has("frame")) this.pause.disabled = this.stop.disabled = false;
@@ -64,17 +67,18 @@ export class Header {
 
   /** What the run is doing, in words. */
   _phase() {
-    const { phase, paused, counts, held, parked, waits } = this.feed.run;
+    const { phase, paused, counted, held, parks, waits } = this.feed.run;
+    const busy = parks.reduce((sum, [, count]) => sum + count, counted[3]);
     const asked = [...held.values()].some(({ reason }) => reason === "approval");
-    if (paused) return counts[RUNNING] ? `paused · ${sayNumber(counts[RUNNING])} still running` : "paused";
-    const others = [...parked.values()].filter((name) => !waits.some(([provider]) => provider === name));
+    if (paused) return busy ? `paused · ${sayNumber(busy)} still running` : "paused";
+    const others = parks.filter(([name]) => !waits.some(([provider]) => provider === name));
     if (others.length) return `${phase} · ${_sayParked(others)}`;
-    return asked && !counts[RUNNING] && phase === "running tasks" ? "waits for approval" : phase;
+    return asked && !busy && phase === "running tasks" ? "waits for approval" : phase;
   }
 
   tick() {
-    const { waits, parked } = this.feed.run;
-    const told = waits.map((wait) => _sayWait(wait, [...parked.values()], this.feed.now()));
+    const { waits, parks } = this.feed.run;
+    const told = waits.map((wait) => _sayWait(wait, parks, this.feed.now()));
     say(this.waits, this.feed.live ? told.join(", ") : "");
     say(this.clock, sayClock(this.feed.now()));
   }
@@ -152,19 +156,17 @@ function _plural(count, word) {
   return `${sayNumber(count)} ${word}${count === 1 ? "" : "s"}`;
 }
 
-/** @param {string[]} providers of tasks that wait for them @returns {string} "2 wait for openai, 1 waits for mistral" */
-function _sayParked(providers) {
-  const counts = new Map();
-  for (const name of providers) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return [...counts].map(([name, count]) => `${sayNumber(count)} wait${count === 1 ? "s" : ""} for ${name}`).join(", ");
+/** @param {[string, number][]} parks providers, and how many tasks wait for each @returns {string} "2 wait for openai, 1 waits for mistral" */
+function _sayParked(parks) {
+  return parks.map(([name, count]) => `${sayNumber(count)} wait${count === 1 ? "s" : ""} for ${name}`).join(", ");
 }
 
 /**
- * @param {[string, number, number]} wait @param {string[]} parked providers of parked tasks @param {number} now in ms
+ * @param {[string, number, number]} wait @param {[string, number][]} parks how many tasks wait for which provider @param {number} now in ms
  * @returns {string} "waits for openai: asked for 45 s, 38 s left"
  */
-function _sayWait([name, asked, until], parked, now) {
-  const who = parked.includes(name) ? _sayParked(parked.filter((provider) => provider === name)) : `waits for ${name}`;
+function _sayWait([name, asked, until], parks, now) {
+  const who = _sayParked(parks.filter(([provider]) => provider === name)) || `waits for ${name}`;
   const left = _saySeconds(Math.max(0, until - now) / 1000);
   return asked ? `${who}: asked for ${_saySeconds(asked)}, ${left} left` : `${who}: tries again in ${left}`;
 }

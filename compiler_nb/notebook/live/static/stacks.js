@@ -61,7 +61,8 @@ export class Stacks {
     const task = this.run.tasks[stack.fanout];
     const members = task ? task.items : stack.members;
     const tally = task ? task.tally : tallyOf(this.run, members);
-    stack.bar.update(this.run, members, tally, this.closer && this._seen(stack.root), task?.count);
+    const closer = this.closer && this._seen(stack.root);
+    stack.bar.update(this.run, task?.gathered ? null : members, tally, closer, task?.count);
     if (task) this._say(stack.root, task);
   }
 

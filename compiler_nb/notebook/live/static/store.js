@@ -18,6 +18,7 @@ import { CANCELLED, DONE, FAILED, READY, RETRIED, RUNNING, SKIPPED, STATES, WAIT
  * @property {number[]} needs @property {number[]} readers
  * @property {number[]} items of a fan-out
  * @property {number[]} tally its items by state
+ * @property {boolean} gathered whether only some of its items are told: then the kernel counts them
  * @property {number} state
  * @property {string} why what it waits for, in the kernel's words
  * @property {boolean} asked whether the page asked for these words: then no frame says when they change
@@ -31,6 +32,7 @@ import { CANCELLED, DONE, FAILED, READY, RETRIED, RUNNING, SKIPPED, STATES, WAIT
  * @property {string} cost what the calls of models used that it made, in words @property {number} tokens
  * @property {string} count what says how many items a fan-out has, if that is not their number
  */
+/** @typedef {[tasks: number[], failed: number, items: number, busy: number]} Counted tasks by state; failed ones, and failed items; calls that run */
 /** @typedef {{ready: number, start: number, end: number|null, state: number}} Attempt in ms, and what it came to */
 /** @typedef {[role: string, round: number, start: number, first: number, end: number, until: number, written?: string, spent?: string, took?: string]} Asked in ms, -1 if not yet; until: where it leaves the critical path, -1 if it is not on it; written: under which grammar, in words; spent: tokens and dollars in words; took: how long the role took in its round so far, in words */
 /**
@@ -43,6 +45,8 @@ export function emptyRun() {
   return {
     run: { id: "", question: "", tools: [], models: {}, where: "", live: false, buttons: false, scale: 1 },
     status: "running", error: "", phase: "", paused: false, usage: { calls: 0, tokens: 0, words: "", shares: "" }, at: 0,
+    /** @type {Counted} */ counted: [STATES.map(() => 0), 0, 0, 0],
+    /** @type {[string, number][]} providers, and how many running tasks wait for each */ parks: [],
     /** @type {[string, number, number][]} providers that make calls wait, seconds asked, end in ms */ waits: [],
     /** @type {Section[]} */ sections: [],
     /** @type {Task[]} */ tasks: [],
@@ -78,7 +82,7 @@ export function applyFrame(run, frame, changes) {
   const now = frame.reset ? emptyRun() : run;
   now.at = frame.at ?? now.at;
   for (const key of Object.keys(frame)) changes.keys.add(key);
-  for (const key of ["status", "error", "phase", "paused", "waits", "times", "footer", "models", "rounds"]) {
+  for (const key of ["status", "error", "phase", "paused", "waits", "times", "footer", "models", "rounds", "counted", "parks"]) {
     if (key in frame) /** @type {any} */ (now)[key] = frame[key];
   }
   if (frame.run) Object.assign(now.run, frame.run);
@@ -117,7 +121,7 @@ function _addTask(run, row) {
   const [id, kind, tool, call, note, section, line, owner, needs, born] = row;
   const number = run.tasks.length;
   const task = { number, id, kind, tool, call, note, section, line, owner, needs, readers: [], items: [],
-    tally: kind === "fanout" ? STATES.map(() => 0) : [], state: WAITING, why: "", asked: false, attempts: [], born, ready: -1, end: -1,
+    tally: kind === "fanout" ? STATES.map(() => 0) : [], gathered: false, state: WAITING, why: "", asked: false, attempts: [], born, ready: -1, end: -1,
     took: null, value: "", notes: [], count: "", cost: "", tokens: 0 };
   run.tasks.push(task);
   run.numbers.set(id, number);
@@ -126,12 +130,24 @@ function _addTask(run, row) {
   const fanout = run.tasks[owner];
   if (fanout) {
     fanout.items.push(number);
-    if (!_isPart(id)) fanout.tally[0] += 1;
+    if (!fanout.gathered && !_isPart(id)) fanout.tally[0] += 1;
   }
   if (section < 0) return;
   const stands = run.lines.get(`${section}:${line}`);
   if (stands) stands.push(number);
   else run.lines.set(`${section}:${line}`, [number]);
+}
+
+/** @param {Run} run @param {Task} task @returns {number} how many of a fan-out's items the page is not told of */
+export function restOf(run, task) {
+  if (!task.gathered) return 0;
+  return task.tally.reduce((sum, count) => sum + count, 0) - task.items.filter((each) => !_isPart(run.tasks[each].id)).length;
+}
+
+/** @param {Run} run @returns {string} "99,800 more items", "" if all are told */
+export function sayRest(run) {
+  const count = run.tasks.reduce((sum, task) => sum + restOf(run, task), 0);
+  return count ? `${sayNumber(count)} more item${count === 1 ? "" : "s"}` : "";
 }
 
 /** @param {string} id @returns {boolean} whether it is a call within an item's chain, which is not counted beside its item */
@@ -171,10 +187,10 @@ function _setTask(run, number, code, ms, changes) {
   if (!task || !STATES[state]) return;
   run.counts[task.state] -= 1;
   run.counts[state] += 1;
-  const tally = run.tasks[task.owner]?.tally;
-  if (tally && !_isPart(task.id)) {
-    tally[task.state] -= 1;
-    tally[state] += 1;
+  const fanout = run.tasks[task.owner];
+  if (fanout && !fanout.gathered && !_isPart(task.id)) {
+    fanout.tally[task.state] -= 1;
+    fanout.tally[state] += 1;
   }
   task.state = state;
   task.why = "";
@@ -189,6 +205,10 @@ function _setTask(run, number, code, ms, changes) {
 
 /** @param {Run} run @param {Record<string, any>} frame @param {Changes} changes */
 function _foldMore(run, frame, changes) {
+  for (const [number, tally] of frame.items ?? []) {
+    if (run.tasks[number]) Object.assign(run.tasks[number], { tally, gathered: true });
+    changes.tasks.add(number);
+  }
   for (const [words, numbers] of frame.whys ?? []) {
     for (const number of numbers) {
       if (run.tasks[number]) Object.assign(run.tasks[number], { why: words, asked: "calls" in frame });

@@ -1,7 +1,7 @@
 // The table of tasks: sorted by any column, with rows only for what is in sight.
 import { make, makeMark, say, setState } from "./dom.js";
 import { RUNNING, STATES, isEnd } from "./states.js";
-import { sayItems, sayRan, sayWaited, timesOf } from "./store.js";
+import { sayItems, sayRan, sayRest, sayWaited, timesOf } from "./store.js";
 
 /** @typedef {import("./store.js").Task} Task */
 
@@ -35,7 +35,8 @@ export class TablePane {
     this.body.tabIndex = 0;
     this.space = make("div", "cnb-table-space");
     this.body.append(this.space);
-    this.root.append(this.head, this.body);
+    this.more = make("div", "cnb-more-rows");
+    this.root.append(this.head, this.body, this.more);
     this.column = "";
     this.down = false;
     this.shown = false;
@@ -107,6 +108,8 @@ export class TablePane {
       row.hidden = at >= count;
       if (at < count) this._fill(row, first + at);
     });
+    const rest = sayRest(this.feed.run);
+    say(this.more, rest && `… ${rest}: those that fail come here, others if you select their fan-out`);
     this._ask(this.order.slice(first, first + Math.max(count, 0)));
   }
 

@@ -4,7 +4,7 @@
 // CSS variables hold the milliseconds of each bar. The clock changes two variables of the whole pane, never a bar.
 import { make, say, setState } from "./dom.js";
 import { STATES, RUNNING, sayNumber, sayTime } from "./states.js";
-import { roundOf } from "./store.js";
+import { roundOf, sayRest } from "./store.js";
 
 const MOST_ROWS = 400;
 const TICKS = 6;
@@ -98,7 +98,8 @@ export class TimelinePane {
       this.changed.delete(number);
     }
     if (this.changed.size) this.beat = requestAnimationFrame(() => this._draw());
-    say(this.more, this.hidden.size ? `… ${sayNumber(this.hidden.size)} more` : "");
+    const more = [this.hidden.size ? `${sayNumber(this.hidden.size)} more` : "", sayRest(this.run)].filter(Boolean);
+    say(this.more, more.length ? `… ${more.join(" and ")}` : "");
     say(this.words, this.run.times);
     this._explain();
     this.tick(!this.feed.live);

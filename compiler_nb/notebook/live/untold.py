@@ -1,0 +1,92 @@
+"""The items of large fan-outs: a page is told how many are in which state, and all about a few of them.
+
+A row for each of 100,000 items would be a message of six megabytes, for a page that shows a bar. So those that do not
+fit are only counted. The first ones are told, those that fail, and more when somebody asks; an item that is told later
+than it came brings its past with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from compiler_nb.plan.task import Task, is_part, line_of, owner_of
+from compiler_nb.trace import Progress
+
+TOLD: Final = 2_000
+"""Up to this many items of a run are told as they come; of a fan-out for which there is no room, FIRST are."""
+FIRST: Final = 200
+"""How many items are told of a larger fan-out: the first of them, as many that fail, and as many more on demand."""
+StateChange = tuple[str, str, float]
+"""A task's id, what changed, and when, as in `Progress.changes`."""
+
+
+class Untold:
+    """Which items a page is not told of, by fan-out."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.rest: dict[str, dict[str, Task]] = {}
+        self._room = TOLD
+        self._failed: Counter[str] = Counter()  # those that were told because they failed
+        self._known: dict[str, list[int]] = {}  # the counts that the page knows
+
+    def take(self, fanout: str, items: Sequence[Task]) -> Iterable[Task]:
+        """Return the items that a page is told of, of those that a fan-out has."""
+        if len(items) <= self._room:
+            self._room -= len(items)
+            return items
+        count = FIRST
+        while count < len(items) and is_part(items[count - 1].id):  # a chain is told as a whole
+            count += 1
+        self.rest[fanout] = {item.id: item for item in items[count:]}
+        return items[:count]
+
+    def failing(self, changes: Iterable[StateChange]) -> Iterator[Task]:
+        """Take from the rest the items that failed, FIRST of a fan-out at most, with the calls of their chains."""
+        for id_, what, _ in changes if self.rest else ():
+            owner = owner_of(id_)
+            if what == "failed" and id_ in self.rest.get(owner, ()) and self._failed[owner] < FIRST:
+                self._failed[owner] += 1
+                yield from self._chain(owner, line_of(id_) or id_)
+
+    def _chain(self, owner: str, item: str) -> Iterator[Task]:
+        rest, number = self.rest[owner], 1
+        while (part := rest.pop(f"{item}.{number}", None)) is not None:
+            yield part
+            number += 1
+        yield rest.pop(item)
+
+    def more(self, fanout: str) -> list[Task]:
+        """Take the next items from the rest, with the calls of their chains."""
+        rest = self.rest.get(fanout, {})
+        items = list(islice((id_ for id_ in rest if not is_part(id_)), FIRST))
+        return [task for item in items for task in self._chain(fanout, item)]
+
+    def past(self, id_: str) -> Iterator[StateChange]:
+        """Yield the changes of a task up to now."""
+        progress, end, at = self.progress, self.progress.ends.get(id_), None
+        tried = progress.spans.get(id_, ())
+        for span in tried:
+            yield id_, "ready", span.ready
+            yield id_, "running", span.started
+            if (at := span.ended) is not None and (end is None or at != end.at):
+                yield id_, "retried", at
+        if end is not None:
+            yield id_, end.state, end.at
+        elif progress.states[id_] == "ready":
+            yield id_, "ready", progress.readiness.last.get(id_, ("", progress.born[id_]))[1]
+
+    def news(self) -> dict[str, list[int]]:
+        """Return how many items are in which state, of the fan-outs for which the page knows other numbers."""
+        new = {
+            id_: tally for id_ in self.rest if (tally := self.progress.tallies.by_state(id_)) != self._known.get(id_)
+        }
+        self._known |= new
+        return new
+
+    def all(self) -> dict[str, list[int]]:
+        """Return what `news` has told so far."""
+        return self._known
