@@ -74,6 +74,12 @@ class Inline:
             else:  # what is over in a moment is not worth a look at the clock, nor at the account
                 account.steps -= spent
 
+    def close(self) -> None:
+        """Go on in no further turn."""
+        self.scope.look = None  # or the two would hold each other
+        if self._turn is not None:
+            self._turn.cancel()
+
     def _look(self) -> None:
         """Called by the evaluator while it works."""
         if perf_counter() > self._began + LIGHT:
@@ -119,12 +125,16 @@ class Evaluation(Attempt):
         """Charge the run's account with what the evaluation took; called once, when it has ended."""
         spent = self.scope.bounds.steps - self.scope.steps
         self.scope.account.charge(spent, perf_counter() - self.began if self.began else 0.0)
+        self.function = _EVALUATOR.function  # its own would keep it alive, and all values that it reads
 
     def _evaluate(self) -> Any:
         """Called on the thread."""
         self.began = perf_counter()
-        self.scope.account.check()
-        return self.work(self.subject, self.scope)
+        try:
+            self.scope.account.check()
+            return self.work(self.subject, self.scope)
+        finally:
+            self.scope.look = None  # as above; not sooner, for a thread that is abandoned ends when it looks up
 
     def _look(self) -> None:
         """Called on the thread by the evaluator, which an error ends."""

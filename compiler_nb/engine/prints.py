@@ -84,6 +84,7 @@ class Prints:
                 if kept.left:
                     self.log.emit(TaskPrinted, id_, "", kept.left)
             ROUTER.close()
+            del self.log  # a tool that goes on after the run holds this object, but not the run
 
 
 class Printout:

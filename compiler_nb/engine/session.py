@@ -331,6 +331,15 @@ class Session:
         self.timer.close()
         self.effects.approvals.close()
 
+    def forget(self) -> None:
+        """Let go of everything, once nobody asks here anymore.
+
+        A session lies in cycles, which Python collects late, and the values that it holds may be large.
+        """
+        self._inline.close()
+        for part in (self.effects, self):
+            vars(part).clear()
+
     def parking(self, id_: str) -> Attempt | None:
         """Return what lets a running task wait for its provider without a slot; None if there is no such task."""
         return self.attempts.get(id_)

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.events import (
@@ -25,7 +26,7 @@ from compiler_nb.events import (
 from compiler_nb.history.claims import claim
 from compiler_nb.history.file import checksum
 from compiler_nb.history.listing import owner_mark
-from compiler_nb.models.secret import STARS, mask
+from compiler_nb.models.secret import STARS, Secret, mask
 from compiler_nb.outcome import Answer
 from compiler_nb.plan.task import Task
 from compiler_nb.run import Run
@@ -53,6 +54,11 @@ _TABLES: Final = {_RUN: "runs", _INPUT: "inputs", _EVENT: "events", _BLOB: "blob
 Sql: TypeAlias = tuple[str, tuple[Any, ...]]
 
 
+def _holds_key(secrets: tuple[Secret, ...], data: bytes | bytearray) -> bool:
+    text = data.decode("latin-1")
+    return mask(text, secrets) is not text
+
+
 class RunRows:
     """What the thread knows of one run that is being written.
 
@@ -65,7 +71,7 @@ class RunRows:
         self.lost, self.largest, self.fault, self.refusal = lost, largest, "", ""
         self.run = run.id
         self.coded, self.coding = 0, False  # how many events are coded, and whether one is at this moment
-        self.snapshots = Snapshots(self.settings.tools, put, largest=largest, leaks=self._holds_key)
+        self.snapshots = Snapshots(self.settings.tools, put, largest=largest, leaks=partial(_holds_key, self.secrets))
         self.inputs = self.snapshots.inputs(run.inputs)
         self.shared = Shared(self.snapshots.known, {})  # with digests of outcomes and inputs that are stored
         self.marks: dict[str, str] = {}  # the digests of side effects, by task
@@ -174,10 +180,6 @@ class RunRows:
             self.shared.digests[name] = coded.digest
 
     # ---------------------------------------------------------------- keys
-
-    def _holds_key(self, data: bytes | bytearray) -> bool:
-        text = data.decode("latin-1")
-        return mask(text, self.secrets) is not text
 
     def _masked(self, rows: list[Sql], events: list[Event]) -> list[Sql]:
         """Return rows without a piece of a key in them."""

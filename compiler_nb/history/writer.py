@@ -141,6 +141,7 @@ class WriterThread:
                         group.append(self._queue.get_nowait())
                 going = None not in group
                 self._commit([each for each in group if each is not None])
+                group.clear()  # or values of a run that is over would live until the next one
         finally:
             self._let_go()
 

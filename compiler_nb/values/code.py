@@ -192,6 +192,10 @@ def _is_plain(value: Any) -> bool:
 
 
 def _reason(error: BaseException) -> str:
+    """Return why something is not stored, in words; the error lets go of its frames, which hold it and the value."""
+    each: BaseException | None = error
+    while each is not None:
+        each.__traceback__, each = None, each.__context__
     return str(error) if isinstance(error, Unstorable) else describe_error(error)[:200]
 
 
