@@ -28,7 +28,7 @@ from compiler_nb.history.kept import SINCE
 from compiler_nb.history.rows import Sql
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.text import count_of
-from compiler_nb.values.code import digest_of
+from compiler_nb.values.coded import digest_of
 from compiler_nb.values.forms import expect, of_kind
 
 MOST: Final = 20_000

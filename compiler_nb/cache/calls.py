@@ -26,7 +26,8 @@ from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Input, references, walk
 from compiler_nb.text import cut, name_of, seconds_text, shorten_value
 from compiler_nb.tool import Tool
-from compiler_nb.values.code import Coded, decode, digest_of, encode
+from compiler_nb.values.code import decode, encode
+from compiler_nb.values.coded import Coded, digest_of
 from compiler_nb.values.copies import ATOMS, copy_of, is_small
 from compiler_nb.values.source import ToolSource, is_own, source_of
 

@@ -21,7 +21,7 @@ from compiler_nb.models.secret import Secret, mask
 from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import Usage
 from compiler_nb.text import cut, shorten_value
-from compiler_nb.values.code import digest_of
+from compiler_nb.values.coded import digest_of
 from compiler_nb.values.digest import content_of
 from compiler_nb.values.source import ToolSource
 

@@ -28,7 +28,7 @@ from compiler_nb.run import Run
 from compiler_nb.settings.order import Claim
 from compiler_nb.text import describe_error
 from compiler_nb.trace import Facts
-from compiler_nb.values.code import LARGEST
+from compiler_nb.values.coded import LARGEST
 
 NOT_KEPT: Final = "this run is not kept"
 """How the warning begins that says so."""

@@ -21,7 +21,7 @@ from compiler_nb.outcome import Status
 from compiler_nb.run import Run
 from compiler_nb.text import cut, describe_error, suggest
 from compiler_nb.tool import Toolbox
-from compiler_nb.values.code import LARGEST
+from compiler_nb.values.coded import LARGEST
 from compiler_nb.values.forms import expect, of_kind
 
 VERSION: Final = 1

@@ -31,10 +31,12 @@ from compiler_nb.outcome import Answer
 from compiler_nb.plan.task import Task
 from compiler_nb.run import Run
 from compiler_nb.settings.settings import PLAIN
-from compiler_nb.values.code import Coded, Shared, content_hash, encode, encode_fields, prepare
+from compiler_nb.values.code import content_hash, encode, encode_fields
+from compiler_nb.values.coded import Coded, Shared
 from compiler_nb.values.copies import ATOMS, Snapshots
 from compiler_nb.values.keys import code_hash
 from compiler_nb.values.records import body_of
+from compiler_nb.values.typed import prepare
 
 _TAIL: Final = 256
 """Characters of a model's text that are kept to find a key that arrives in pieces."""

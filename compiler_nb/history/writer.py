@@ -24,7 +24,7 @@ from compiler_nb.history.file import File
 from compiler_nb.history.rows import RunRows, Sql
 from compiler_nb.run import Run
 from compiler_nb.text import describe_error
-from compiler_nb.values.code import LARGEST
+from compiler_nb.values.coded import LARGEST
 
 GROUP: Final = 0.02
 """Seconds within which events are committed together."""

@@ -93,26 +93,22 @@ def _scatter(chart: PlotRows, axes: Axes) -> None:
     draw_grid(axes, "both")
 
 
-def _bar(chart: PlotRows, axes: Axes) -> None:
-    names, columns = cells_of(chart, BARS, "bar")
-    width = 0.8 / len(columns)
+def _bar(chart: PlotRows, axes: Axes, *, lying: bool = False) -> None:
+    names, columns = cells_of(chart, LINES_OF_BARS if lying else BARS, "bar")
+    thickness, draw_bars = 0.8 / len(columns), axes.barh if lying else axes.bar
     for number, (name, values) in enumerate(columns):
-        places = np.arange(len(names)) + (number - (len(columns) - 1) / 2) * width
-        axes.bar(places, np.nan_to_num(values), width, color=COLORS[number], label=drawn(name))
-    named(axes.xaxis, names)
-    counted(axes.yaxis, [values for _, values in columns])
-    draw_grid(axes, "y")
+        places = np.arange(len(names)) + (number - (len(columns) - 1) / 2) * thickness
+        draw_bars(places, np.nan_to_num(values), thickness, color=COLORS[number], label=drawn(name))
+    if lying:
+        name_rows(axes, names)
+    else:
+        named(axes.xaxis, names)
+    counted(axes.xaxis if lying else axes.yaxis, [values for _, values in columns])
+    draw_grid(axes, "x" if lying else "y")
 
 
 def _barh(chart: PlotRows, axes: Axes) -> None:
-    names, columns = cells_of(chart, LINES_OF_BARS, "bar")
-    height = 0.8 / len(columns)
-    for number, (name, values) in enumerate(columns):
-        places = np.arange(len(names)) + (number - (len(columns) - 1) / 2) * height
-        axes.barh(places, np.nan_to_num(values), height, color=COLORS[number], label=drawn(name))
-    name_rows(axes, names)
-    counted(axes.xaxis, [values for _, values in columns])
-    draw_grid(axes, "x")
+    _bar(chart, axes, lying=True)
 
 
 def _hist(chart: PlotRows, axes: Axes) -> None:

@@ -32,8 +32,11 @@ from compiler_nb.plan.expression import Value
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Tree, replace
 from compiler_nb.tool import Tool
-from compiler_nb.values.code import DEEPEST, FORMS, LARGEST, Coded, Known, Leaks, encode, form_of
+from compiler_nb.values.code import encode
+from compiler_nb.values.coded import LARGEST, Coded, Known, Leaks
+from compiler_nb.values.encoder import DEEPEST
 from compiler_nb.values.forms import ids_of, type_module
+from compiler_nb.values.table import FORMS, form_of
 
 ITEMS: Final = 10_000
 """Items of containers that are copied for one event."""

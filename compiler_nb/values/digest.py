@@ -228,7 +228,8 @@ class _Walk:
 
     def _as_stored(self, value: Any) -> bytes:
         """Return the digest of a table, a library's number, a time; b"" for what a history cannot store."""
-        from compiler_nb.values.code import content_hash, form_of  # noqa: PLC0415 - heavy, and needed for few values
+        from compiler_nb.values.code import content_hash  # noqa: PLC0415 - heavy, and needed for few values
+        from compiler_nb.values.table import form_of  # noqa: PLC0415 - heavy, and needed for few values
 
         if number := self._number(value):
             return number

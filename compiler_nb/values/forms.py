@@ -2,7 +2,7 @@
 
 A value is written as JSON. Where JSON has no such type, an object with the key "$" names the form: `{"$": "tuple",
 "v": [1, 2]}`. No name in a stored text ever leads to a class, an import or a call: it is looked up in the table of
-forms (code.py), and a form reads only data that it has checked.
+forms (table.py), and a form reads only data that it has checked.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from compiler_nb.run import Run
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Toolbox, tool
-from compiler_nb.values.code import LARGEST, Coded, Known, Shared, decode, encode
+from compiler_nb.values.code import decode, encode
+from compiler_nb.values.coded import LARGEST, Coded, Known, Shared
 from compiler_nb.values.copies import BYTES, ITEMS
 from tests.support.desk import run, scripted
 

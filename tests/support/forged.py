@@ -13,7 +13,7 @@ import pandas as pd
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.history.file import checksum
-from compiler_nb.values.code import digest_of
+from compiler_nb.values.coded import digest_of
 from tests.support.desk import Desk, run, scripted
 
 if TYPE_CHECKING:

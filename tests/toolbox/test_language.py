@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb import Compiler, ScriptedModel, tool, toolbox
 from compiler_nb.engine.call import CURRENT
 from compiler_nb.errors import ArgumentError, ToolError
 from compiler_nb.toolbox import make_language_tools
@@ -282,3 +282,19 @@ def test_checking_a_plan_that_extracts_imports_nothing_heavy():
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["False", "False"]
+
+
+def test_a_tool_that_ships_is_loaded_when_it_is_used():
+    """Not with the compiler; and its name means the tool, whatever else was imported."""
+    code = (
+        "import sys, compiler_nb.compiler, compiler_nb.notebook.shipped;"
+        "held = ('arithmetic', 'plot_tool', 'plot_data', 'wikipedia_tool');"
+        "print(*[name for name in held if f'compiler_nb.toolbox.{name}' in sys.modules]);"
+        "import compiler_nb.toolbox.plot_tool, compiler_nb.toolbox.wikipedia_tool;"
+        "from compiler_nb.toolbox import calculate, plot, wikipedia;"
+        "print(calculate.name, plot.name, wikipedia.name)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "\ncalculate plot wikipedia\n"
+    with pytest.raises(AttributeError, match="compiler_nb.toolbox has no 'plott'"):
+        toolbox.plott  # noqa: B018 - that is what is tried

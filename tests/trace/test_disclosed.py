@@ -9,7 +9,7 @@ from compiler_nb.notebook.live.board import Board
 from compiler_nb.notebook.live.details import details
 from compiler_nb.notebook.output.show import footer
 from compiler_nb.notebook.variables.binding import Binding
-from compiler_nb.toolbox.wikipedia import make_wikipedia
+from compiler_nb.toolbox.wikipedia_tool import make_wikipedia
 from compiler_nb.trace import ModelCall, disclosed, sent_in_part
 from tests.support.server import Server
 from tests.support.wire import Wire, model_on, role_of

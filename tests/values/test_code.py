@@ -23,11 +23,13 @@ from compiler_nb.history import NotStored
 from compiler_nb.outcome import Answer, Cancelled, Failure, Skipped
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.plan import Plan
-from compiler_nb.values.code import Known, Shared, _adapter_of, content_hash, decode, encode, encode_fields, prepare
+from compiler_nb.values.code import content_hash, decode, encode, encode_fields
+from compiler_nb.values.coded import Known, Shared
+from compiler_nb.values.typed import _adapter_of, prepare
 from tests.support.corpus import INPUTS, PYTHON, TOOLS
 from tests.support.hostile import VALUES
 
-COVERS = ("forms.py", "records.py")
+COVERS = ("coded.py", "decoder.py", "encoder.py", "forms.py", "records.py", "table.py", "typed.py")
 
 
 class Point(BaseModel):

@@ -8,7 +8,7 @@ import pytest
 
 from compiler_nb.errors import ArgumentError, ToolError, ToolUnavailable
 from compiler_nb.toolbox import make_wikipedia, wikipedia
-from compiler_nb.toolbox.wikipedia import USER_AGENT, first_sentences
+from compiler_nb.toolbox.wikipedia_tool import USER_AGENT, first_sentences
 from tests.support.mediawiki import PAGES, Handler, mediawiki
 
 

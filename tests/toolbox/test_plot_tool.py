@@ -14,7 +14,7 @@ import pytest
 
 from compiler_nb.errors import ToolError, ToolUnavailable
 from compiler_nb.toolbox import plot
-from compiler_nb.toolbox.plot import KINDS
+from compiler_nb.toolbox.plot_tool import KINDS
 
 COVERS = ("plot_axes.py", "plot_chart.py", "plot_data.py", "plot_kinds.py")
 
