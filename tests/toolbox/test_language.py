@@ -296,5 +296,5 @@ def test_a_tool_that_ships_is_loaded_when_it_is_used():
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == "\ncalculate plot wikipedia\n"
-    with pytest.raises(AttributeError, match="compiler_nb.toolbox has no 'plott'"):
+    with pytest.raises(AttributeError, match="has no 'plott'"):
         toolbox.plott  # noqa: B018 - that is what is tried
