@@ -120,16 +120,23 @@ def counted(axis: Any, values: Sequence[Any]) -> None:
 
 def named(axis: Any, names: Sequence[str]) -> None:
     """Write names at the places 0, 1, 2, of many only at every second, third or so."""
-    long = sum(map(len, names[:NAMED])) > LONG and axis.axis_name == "x"
-    step = -(-len(names) // (NAMED // 2 if long else NAMED)) or 1
+    is_below = axis.axis_name == "x"
+    step = -(-len(names) // NAMED) or 1
+    if is_below and _room(names[::step]) > LONG:
+        step = -(-len(names) // (NAMED // 2))
     shown = [drawn(name) for name in names[::step]]
     axis.set_major_locator(ticker.FixedLocator(list(range(0, len(names), step))))
     axis.set_major_formatter(ticker.FixedFormatter(shown))
-    if long and sum(map(len, shown)) > LONG:
+    if is_below and _room(shown) > LONG:
         axis.set_tick_params(rotation=40)
         for text in axis.get_ticklabels():
             text.set_ha("right")
             text.set_rotation_mode("anchor")
+
+
+def _room(names: Sequence[str]) -> int:
+    """Return how many characters names take beside each other."""
+    return sum(map(len, names)) + 2 * len(names)
 
 
 def draw_grid(axes: Axes, axis: Literal["both", "x", "y"]) -> None:

@@ -94,6 +94,11 @@ def thinned(curve: Curve) -> tuple[Curve, int]:
     return Curve(curve.name, curve.x[kept], curve.y[kept]), size
 
 
+def series_of(chart: PlotRows) -> int:
+    """Return how many columns or groups are drawn side by side at each place."""
+    return len(chart.ys) if chart.by is None else min(len(_distinct(chart.by)), len(COLORS)) or 1
+
+
 def cells_of(chart: PlotRows, most: int, what: str) -> tuple[list[str], list[tuple[str, Any]]]:
     """Return the names of places, and for each column or group its numbers there: as many places as fit."""
     columns = [(name, values.values) for name, values in chart.ys]

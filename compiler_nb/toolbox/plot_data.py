@@ -251,7 +251,7 @@ def _of_pandas(series: Any, pandas: Any) -> Measured:
         codes = series.cat.codes.to_numpy().astype(float)
         codes[codes < 0] = float("nan")
         return Measured("text", codes, tuple(map(label, dtype.categories.tolist())))
-    if types.is_bool_dtype(dtype) or types.is_numeric_dtype(dtype):
+    if types.is_bool_dtype(dtype) or (types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype)):
         return _numbers(series.to_numpy(dtype=float, na_value=float("nan")))
     if isinstance(dtype, pandas.PeriodDtype):
         series, dtype = series.dt.to_timestamp(), None
@@ -277,6 +277,12 @@ def _of_objects(values: list[Any]) -> Measured:
     texts = (None if value is None else label(value) for value in held)
     codes = [float("nan") if text is None else names.setdefault(text, len(names)) for text in texts]
     return Measured("text", np.array(codes, float), tuple(names))
+
+
+def what_of(values: Any) -> str:
+    """Return what a column holds that is not drawn as a number, in words."""
+    found = next((value for value in values if not _is_missing(value)), "")
+    return "text" if isinstance(found, str) else f"values of the type {type_name(found)}"
 
 
 def _is_missing(value: Any) -> bool:

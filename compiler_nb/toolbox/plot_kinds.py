@@ -28,12 +28,22 @@ from compiler_nb.toolbox.plot_axes import (
     named,
     new_axes,
 )
-from compiler_nb.toolbox.plot_chart import POINTS, PlotRows, cells_of, curves_of, from_left, groups_of, thinned
+from compiler_nb.toolbox.plot_chart import (
+    POINTS,
+    PlotRows,
+    cells_of,
+    curves_of,
+    from_left,
+    groups_of,
+    series_of,
+    thinned,
+)
 from compiler_nb.toolbox.plot_data import Measured, present
 
 DOTS: Final = 20_000
 """Dots of all columns together."""
 BARS: Final = 400
+"""Bars of all columns together, and rows of a heat map."""
 BINS: Final = 60
 BOXES: Final = 30
 OUTLIERS: Final = 1_000
@@ -61,7 +71,7 @@ def _line(chart: PlotRows, axes: Axes, *, filled: bool = False) -> None:
         size = max(size, stands_for)
         few = len(curve.x) <= LINES_OF_BARS
         axes.plot(curve.x, curve.y, color=COLORS[number], linewidth=1.6 if few else 1.2, label=drawn(curve.name),
-                  marker="o" if few and not filled else "", markersize=3.5)  # fmt: skip
+                  marker="o" if few else "", markersize=3.5)  # fmt: skip
         if filled:
             axes.fill_between(curve.x, 0, curve.y, color=COLORS[number], alpha=0.25, linewidth=0)
     if size:
@@ -94,7 +104,7 @@ def _scatter(chart: PlotRows, axes: Axes) -> None:
 
 
 def _bar(chart: PlotRows, axes: Axes, *, lying: bool = False) -> None:
-    names, columns = cells_of(chart, LINES_OF_BARS if lying else BARS, "bar")
+    names, columns = cells_of(chart, LINES_OF_BARS if lying else BARS // series_of(chart), "bar")
     thickness, draw_bars = 0.8 / len(columns), axes.barh if lying else axes.bar
     for number, (name, values) in enumerate(columns):
         places = np.arange(len(names)) + (number - (len(columns) - 1) / 2) * thickness

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from compiler_nb.errors import CompilerError, ToolError, ToolUnavailable
 from compiler_nb.text import count_of, describe_error, suggest, type_name
 from compiler_nb.tool import tool
-from compiler_nb.toolbox.plot_data import PAIR, Measured, Sheet, label, measured, numbers_of, present, sheet_of
+from compiler_nb.toolbox.plot_data import PAIR, Measured, Sheet, label, measured, numbers_of, present, sheet_of, what_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -147,7 +147,7 @@ class _Choice:
         found = {name: measured(self.sheet.column(name, "y")) for name in names}
         for name, values in found.items():
             if values.kind != "number" and not (kind == "hist" and (values.kind == "text" or len(found) == 1)):
-                what = "times" if values.kind == "time" else "text"
+                what = "times" if values.kind == "time" else what_of(self.sheet.column(name, "y"))
                 raise ToolError(
                     f"plot: y {label(name)!r} holds {what}, not numbers: name another column, or convert it"
                 )

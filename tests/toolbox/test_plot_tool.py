@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import io
+import itertools
 import sys
 import threading
 
@@ -137,6 +138,9 @@ def test_what_a_groupby_gives_is_drawn_by_its_levels():
         (("price",), "data must be a DataFrame"),
         ((ROWS, "day", "price", "lines"), "there is no kind 'lines'. Did you mean 'line'?"),
         ((ROWS, "city", "price", "bar", "city"), "several rows have the same x and by"),
+        (({"y": [1 + 2j, 3j]}, None, "y"), "y 'y' holds values of the type complex, not numbers"),
+        ((pd.DataFrame({"y": [1 + 2j, 3j]}), None, "y"), "y 'y' holds values of the type complex, not numbers"),
+        ((pd.DataFrame({"y": [None, [1]]}), None, "y"), "y 'y' holds values of the type list, not numbers"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_drawn_is_named_with_the_fix(given, said):
@@ -225,3 +229,28 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ToolUnavailable, match=r'plot needs matplotlib: pip install "compiler_nb\[plot\]"'):
         plot([1, 2])
+
+
+def test_an_area_of_single_points_shows_them():
+    """A point between missing values spans no area, and is a dot, as in a line."""
+    for data in ({"a": 3}, {"x": [1, None, 3, None, 5]}):
+        lines = plot(data, kind="area").axes[0].lines
+        assert [line.get_marker() for line in lines] == ["o"]
+
+
+def test_many_numbers_along_an_axis_do_not_touch():
+    """The names that are written have room: the first are shorter than those that follow."""
+    figure = plot(pd.DataFrame({"a": range(800)}), kind="bar")
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].get_xticklabels() if text.get_text()]
+    assert len(boxes) > 8
+    assert all(left.x1 + 2 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_bars_of_many_columns_stay_wide_enough_to_be_seen():
+    """All columns together have as many bars as one column may; what is left out is said."""
+    figure = plot(pd.DataFrame({f"c{number}": range(800) for number in range(10)}), kind="bar")
+    assert len(figure.axes[0].patches) == 400
+    assert "the first 40 of 800 bars" in figure.get_label()
+    apart = pd.DataFrame({"x": [*range(400)] * 2, "y": 1, "g": ["a"] * 400 + ["b"] * 400})
+    assert "the first 200 of 400 bars" in plot(apart, "x", "y", by="g", kind="bar").get_label()
