@@ -18,7 +18,8 @@ from distributed import get_worker
 
 from compiler_nb.engine.call import CURRENT
 from compiler_nb.engine.parcel import Boxed, check_result, pack_error, pack_small, unpack, unpack_function
-from compiler_nb.engine.prints import CHARACTERS, PAUSE, PRINTS, ROUTER
+from compiler_nb.engine.printout import CHARACTERS
+from compiler_nb.engine.prints import PAUSE, PRINTS, ROUTER
 from compiler_nb.engine.results import is_awaitable, settled, still_to_await
 from compiler_nb.errors import ClusterError
 from compiler_nb.signature.arguments import Signature

@@ -6,6 +6,8 @@ Theory of operation
     as it comes, so nothing is done for a call that prints nothing. When no run is left, `sys.stdout` is what it was.
     A tool prints on any thread, and an event is emitted on the loop's only. So texts are gathered, and at most once in
     PAUSE seconds those of each task become one event. What is still there when the run ends comes before its end.
+    In a notebook prints are shown with labels (see `printout`), whoever started the run. Elsewhere, as in a script, what
+    a run of Python code prints is passed on as it comes: a program's output is its own.
 """
 
 from __future__ import annotations
@@ -19,12 +21,10 @@ from contextvars import Context, ContextVar
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.call import CURRENT
+from compiler_nb.engine.printout import Labels, Printout
 from compiler_nb.events import Log, TaskPrinted
 from compiler_nb.models.secret import Secret, mask
-from compiler_nb.text import count_of
 
-LINES, CHARACTERS = 100, 10_000
-"""What is kept of one task's prints; the rest is counted."""
 PAUSE: Final = 0.1
 PRINTS: Final[ContextVar[Prints | None]] = ContextVar("compiler_nb_prints", default=None)
 Show: TypeAlias = "Callable[[str, Printout], None]"
@@ -32,12 +32,13 @@ Show: TypeAlias = "Callable[[str, Printout], None]"
 
 
 class Prints:
-    """What the tools of one run print. show: shows it, None for standard output."""
+    """What the tools of one run print. show: shows it; None for labels in a notebook, elsewhere for standard output."""
 
     def __init__(self, log: Log, secrets: Iterable[Secret] = (), show: Show | None = None) -> None:
         self.log, self.secrets, self.show = log, secrets, show
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.open = False
+        self._labels: Labels | None = None
         self._kept: dict[str, Printout] = {}
         self._new: dict[str, str] = {}
         self._due = False
@@ -47,11 +48,16 @@ class Prints:
         """Take what tools print from now on."""
         self.open = True
         ROUTER.open()
+        if self.show is None and ROUTER.is_cell:
+            self._labels = Labels(ROUTER.write_plain)
+            self.show = self._labels.show
 
     def write(self, id_: str, text: str) -> None:
         """Take a text that a task prints, on any thread."""
         text = mask(text, self.secrets)
         with self._lock:
+            if self._labels is not None and not self._kept:
+                self.log.listeners.append(self._labels.event)  # a run that prints nothing has no listener more
             kept = self._kept.setdefault(id_, Printout())
             if new := kept.add(text):
                 self._new[id_] = self._new.get(id_, "") + new
@@ -83,38 +89,10 @@ class Prints:
             for id_, kept in self._kept.items():
                 if kept.left:
                     self.log.emit(TaskPrinted, id_, "", kept.left)
+            if self._labels is not None:
+                self._labels.end()
             ROUTER.close()
             del self.log  # a tool that goes on after the run holds this object, but not the run
-
-
-class Printout:
-    """What one task has printed: `text` is the beginning that is kept, and `left` says how much more there was."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self._size = self._lines = 0
-        self._open = False  # whether the last line has no end yet
-
-    def add(self, text: str) -> str:
-        """Take more text; return what of it is kept."""
-        kept = "\n".join(text.split("\n")[: max(LINES - self._lines, 0)])[: max(CHARACTERS - self._size, 0)]
-        self.text += kept
-        self._size += len(text)
-        self._lines += text.count("\n")
-        self._open = not text.endswith("\n") if text else self._open
-        return kept
-
-    @property
-    def lines(self) -> list[str]:
-        """The lines that are kept."""
-        return self.text.removesuffix("\n").split("\n") if self.text else []
-
-    @property
-    def left(self) -> str:
-        """How much is not kept, in words, "" if all is."""
-        if lines := self._lines + self._open - len(self.lines):
-            return count_of(lines, "more line")
-        return f"{self._size - CHARACTERS:,} more characters" if self._size > CHARACTERS else ""
 
 
 class Router:
@@ -146,6 +124,11 @@ class Router:
             return self.write_plain(text)
         prints.write(id_, text)
         return len(text)
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether this stands in for the stream of a kernel, which knows the cell that it writes for."""
+        return hasattr(type(self.plain), "set_parent")
 
     def write_plain(self, text: str) -> int:
         """Write to what this stands in for."""

@@ -16,6 +16,8 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.drive import give_up, plan_of
 from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.engine.dask import read_engine
+from compiler_nb.engine.printout import Labels
+from compiler_nb.engine.prints import ROUTER
 from compiler_nb.errors import ClusterError, CompilerError, OptionError, PlanError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.base import Request
@@ -33,9 +35,8 @@ from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import counted_in_cell, shortened
 from compiler_nb.notebook.output.failed import run_failed
+from compiler_nb.notebook.output.parts import close_figures
 from compiler_nb.notebook.output.presenter import display, front_of, look_of, say
-from compiler_nb.notebook.output.prints import Labels
-from compiler_nb.notebook.output.values import close_figures
 from compiler_nb.notebook.prompts import all_saved, chosen_prompts
 from compiler_nb.notebook.runs import cache_in, find_run, history_of
 from compiler_nb.notebook.shipped import called_in, offered_unasked
@@ -415,7 +416,7 @@ class RunJob:
         self.main = MainThread()
         self.presenter, ask = front_of(desk, given, self.main, view)
         self.detached = Detached(self.main, desk.idle) if given.get("background") else None
-        self.labels = Labels()
+        self.labels = Labels(ROUTER.write_plain)
         self.run, self.work = compiler.begin(order, on_event=self._listen, ask=ask, main=self.main.post)
 
     def begin(self) -> RunJob | None:

@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 
 import pytest
 
 from compiler_nb import Compiler, History, Plan, tool
-from compiler_nb.engine.prints import CHARACTERS, LINES, ROUTER
+from compiler_nb.engine.printout import CHARACTERS, LINES
+from compiler_nb.engine.prints import ROUTER
 from compiler_nb.events import RunEnded, TaskEnded, TaskPrinted
+
+COVERS = ("printout.py",)
 
 
 @tool
@@ -62,6 +66,32 @@ def test_a_run_started_in_python_has_its_prints_and_passes_them_on_as_they_come(
     assert "[a]" not in told
     assert sys.stdout is before
     assert isinstance(run.events[-1], RunEnded)
+
+
+class CellStream(io.StringIO):
+    """The stream of a kernel, which knows the cell that it writes for."""
+
+    def set_parent(self, parent: object) -> None:
+        """Take the cell."""
+
+
+def test_in_a_notebook_a_run_started_in_python_labels_its_prints(monkeypatch):
+    """As a cell of a magic does: by task, line by line, bounded; other prints stay as they are."""
+    cell = CellStream()
+    monkeypatch.setattr(sys, "stdout", cell)
+    run = run_of("a = loud(1, lines=2)\nb = soft(2)\nc = loud(3, lines=130)\nd = loud(4, end='')\njoin()")
+    print("done")
+    lines = cell.getvalue().splitlines()
+    for id_, printed in (
+        ("a", ["line 0 of 1", "line 1 of 1"]),
+        ("b", ["softly 2", "and again"]),
+        ("d", ["line 0 of 4"]),
+    ):
+        assert [line for line in lines if line.startswith(f"[{id_}]")] == [f"[{id_}] {line}" for line in printed]
+    assert [line for line in lines if line.startswith("[c]")][-1] == "[c] … 30 more lines"
+    assert lines[-1] == "done"
+    assert run.progress.printed["b"] == "softly 2\nand again\n"
+    assert sys.stdout is cell
 
 
 def test_a_run_that_prints_nothing_has_no_event_more(capsys):

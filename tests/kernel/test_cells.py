@@ -204,6 +204,16 @@ def test_prints_land_in_the_cell_of_the_run(kernel):
     assert "bound: p, q, behind" in update["data"]["text/plain"]
 
 
+def test_prints_of_a_run_started_in_python_are_labelled_in_its_cell(kernel):
+    """Awaited or not: by task, as in a cell of a magic."""
+    kernel.run("from compiler_nb import Compiler, Plan\ntools = [loud, soft]\ncompiler = Compiler(tools=tools)")
+    kernel.run("plan = Plan.parse('p = loud(1, 0.01)\\nq = soft(2, 0.01)', tools=tools)")
+    for line in ("await compiler.execute(plan)", "compiler.execute_sync(plan)"):
+        reply = kernel.run(f"print('before')\ndone = {line}\nprint(done.status)")
+        told = reply.printed.split("\n")
+        assert (told[0], sorted(told[1:-2]), told[-2:]) == ("before", ["[p] loud 1", "[q] soft 2"], ["done", ""])
+
+
 def test_a_background_run_is_bound_when_the_kernel_is_idle(kernel):
     """Without another cell, and its tools of the main thread are served."""
     kernel.run(

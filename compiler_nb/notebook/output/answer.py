@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.notebook.output import formulas, values
+from compiler_nb.notebook.output.parts import shown
 from compiler_nb.notebook.output.values import ROWS, inert
 from compiler_nb.text import cut, shorten, shorten_value, visible_lines
 from compiler_nb.trace import Progress
@@ -35,10 +36,10 @@ def to_html(value: Any) -> str:
     if isinstance(value, str):
         return markdown(shorten(value, LIMIT))
     try:
-        special = values.table_of(value) or values.picture_of(value) or values.pictures_in(value)
+        parts = shown(value)
     except Exception:  # noqa: BLE001 - a value's own methods may raise anything
-        special = ""
-    return special or f"<p><code>{values.brief(value, 2_000)}</code></p>"
+        parts = ""
+    return parts or f"<p><code>{values.brief(value, 2_000)}</code></p>"
 
 
 def to_text(value: Any) -> str:

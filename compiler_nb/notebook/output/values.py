@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from typing import Any, Final
 
 from compiler_nb.outcome import StoredFigure
 from compiler_nb.text import TIMES, shorten_value, type_name, visible
-from compiler_nb.values.pictures import figure_of, label_of, png_of
+from compiler_nb.values.pictures import label_of, png_of
 
 ROWS, COLUMNS, CELL = 20, 12, 200
 DIGITS: Final = 6
@@ -97,34 +97,24 @@ def _cell(value: Any) -> str:
 # ---------------------------------------------------------------- tables
 
 
-def table_of(value: Any) -> str:
-    """Return a frame as pandas prints it, or a dict or rows as a table; "" for other values."""
+def frame_of(value: Any, most: int = ROWS) -> str:
+    """Return a frame or a series as pandas prints it, with so many rows at most; "" for other values."""
     pandas = sys.modules.get("pandas")
     if pandas and isinstance(value, pandas.Series):
         value = value.to_frame()
-    if pandas and isinstance(value, pandas.DataFrame):
-        return _frame(value, pandas)
-    if type(value) is dict and value:
-        pairs = [[inert(cell_text(key)), _cell(item)] for key, item in islice(value.items(), ROWS)]
-        return table_html([], pairs, f"{len(value):,} entries" if len(value) > ROWS else "")
-    if type(value) is list and value and all(type(row) is dict for row in value[:ROWS]):
-        keys = list(dict.fromkeys(key for row in value[:ROWS] for key in row))[:COLUMNS]
-        rows = [[_cell(row[key]) if key in row else "" for key in keys] for row in value[:ROWS]]
-        about = f"{len(value):,} rows" if len(value) > ROWS else ""
-        return table_html([inert(cell_text(key)) for key in keys], rows, about)
-    return ""
+    return _frame(value, pandas, most) if pandas and isinstance(value, pandas.DataFrame) else ""
 
 
-def _frame(frame: Any, pandas: Any) -> str:
+def _frame(frame: Any, pandas: Any, most: int) -> str:
     """Return a frame's first and last rows, formatted as pandas does: each column's numbers alike."""
     count, width = frame.shape
     shown = frame.iloc[:, :COLUMNS]
-    if count > ROWS:
-        shown = pandas.concat([shown.iloc[: ROWS // 2], shown.iloc[-(ROWS // 2) :]])
+    if count > most:
+        shown = pandas.concat([shown.iloc[: most // 2], shown.iloc[-(most // 2) :]])
     columns = [_column(shown.iloc[:, number]) for number in range(shown.shape[1])]
     rows = [list(row) for row in zip(_column(shown.index.to_series()), *columns, strict=True)]
-    if count > ROWS:
-        rows.insert(ROWS // 2, ["…"] * (len(columns) + 1))
+    if count > most:
+        rows.insert(most // 2, ["…"] * (len(columns) + 1))
     more = ["…"] * (width > COLUMNS)
     heads = ["", *(inert(cell_text(name)) for name in shown.columns), *more]
     return table_html(heads, [[*row, *more] for row in rows], f"{count:,} rows {TIMES} {width:,} columns")
@@ -172,26 +162,3 @@ def picture_of(value: Any) -> str:
         return ""
     name = label_of(value) or (value.type if isinstance(value, StoredFigure) else type_name(value))
     return f'<img alt="{escape(visible(name))}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
-
-
-def pictures_in(value: Any) -> str:
-    """Return the items of a list one below the other, if there are pictures among them; "" otherwise."""
-    if type(value) not in (list, tuple):
-        return ""
-    cells = [(picture_of(item), item) for item in value[:ROWS]]
-    if not any(picture for picture, _ in cells):
-        return ""
-    more = f"<p><small>… {len(value) - ROWS:,} more</small></p>" if len(value) > ROWS else ""
-    return "".join(f"<p>{picture or f'<code>{brief(item, CELL)}</code>'}</p>" for picture, item in cells) + more
-
-
-def close_figures(value: Any) -> None:
-    """Close the figures of an answer, in the main thread: they were shown, and pyplot would show them again."""
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    for figure in _figures(value) if pyplot else ():
-        pyplot.close(figure)  # type: ignore[union-attr]
-
-
-def _figures(value: Any) -> Iterator[Any]:
-    items = value.values() if type(value) is dict else value if type(value) in (list, tuple) else [value]
-    return filter(None, map(figure_of, islice(items, ROWS)))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from html.parser import HTMLParser
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
 
 from compiler_nb.notebook.output.answer import LIMIT, markdown, to_html, to_text
-from compiler_nb.notebook.output.values import NUMBER, PICTURE, close_figures, rounded
+from compiler_nb.notebook.output.parts import MOST, close_figures
+from compiler_nb.notebook.output.values import NUMBER, PICTURE, rounded
 from compiler_nb.text import TIMES
 
-COVERS = ("formulas.py", "values.py")
+COVERS = ("formulas.py", "parts.py", "values.py")
 ALLOWED = {"p", "br", "b", "i", "code", "pre", "ul", "ol", "li", "span", "table", "thead", "tbody", "tr", "th", "td",
            "small", "img"}  # fmt: skip
 HOSTILE = [
@@ -140,9 +143,70 @@ def test_pictures_in_lists_and_dicts_are_shown():
     """Each in its place, once; other items stay lines."""
     png = Own(b"\x89PNG...")
     assert to_html([png, 7, png]).count("<img") == 2
-    assert "<code>7</code>" in to_html([png, 7])
+    assert "<div>7</div>" in to_html([png, 7])
     assert "<td>h</td><td><img" in to_html({"h": png, "n": "one"})
     assert to_html([Own(None)]) == "<p><code>[&lt;Own&gt;]</code></p>"
+
+
+class Pair(NamedTuple):
+    name: str
+    table: Any
+
+
+@dataclass
+class Report:
+    title: str
+    parts: list[Any]
+
+
+FRAME = pd.DataFrame({"city": ["Oslo", "Rome"], "max": [4.5, 21.0]})
+OSLO = '<td>Oslo</td><td class="cnb-number">4.5</td>'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"best": "Rome", "table": FRAME}, [FRAME, "and"], ("two", FRAME), Pair("x", FRAME), Report("x", [FRAME]),
+        {"a": {"b": [FRAME]}}, [{"name": "x", "table": FRAME}], {"series": FRAME.set_index("city")["max"]},
+    ],
+    ids=["dict", "list", "tuple", "NamedTuple", "dataclass", "three deep", "rows", "series"],
+)  # fmt: skip
+def test_a_table_in_a_container_is_a_table(value):
+    """Wherever it is: in dicts, lists, tuples, dataclasses, some levels down, and once."""
+    html = to_html(value)
+    assert html.count(OSLO) == 1
+    assert "DataFrame" not in html
+    assert not {tag for tag, _ in tags(html).found} - ALLOWED - {"div"}
+
+
+def test_tables_in_containers_are_bounded():
+    """Their first and last rows, a number of them in all, and so many levels; what is left is words."""
+    long = to_html({"long": pd.DataFrame({"n": range(100)})})
+    assert "100 rows" in long
+    assert long.count("<tr>") == 13  # the dict's, heads, the first five, an ellipsis, and the last five
+    many = to_html([[FRAME] * 15, [FRAME] * 15])
+    assert (many.count(OSLO), many.count("DataFrame 2")) == (MOST, 30 - MOST)
+    deep: Any = FRAME
+    for _ in range(6):
+        deep = [deep]
+    assert OSLO not in to_html(deep)
+    around: list[Any] = [FRAME]
+    around.append(around)
+    assert to_html(around).count(OSLO) <= MOST
+    plain = to_html({"plain": {"a": [1, 2]}})
+    assert tags(plain).words == 'plain{"a": [1, 2]}'
+    assert plain.count("<td>") == 2
+
+
+def test_a_figure_two_containers_deep_is_a_picture_and_is_shown_once():
+    """Also if a tool returns it with its axes, as matplotlib's users do; pyplot does not show it again."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    figure, axes = pyplot.subplots()
+    for value in ({"plots": [figure]}, [Report("x", [figure])], (figure, axes), {"n": {"a": {"b": axes}}}):
+        assert to_html(value).count("<img") == 1, value
+    close_figures({"plots": [{"of": figure}]})
+    assert pyplot.get_fignums() == []
 
 
 def test_a_figure_that_was_shown_is_not_shown_again_by_pyplot():
