@@ -7,7 +7,7 @@ Theory of operation
     A tool prints on any thread, and an event is emitted on the loop's only. So texts are gathered, and at most once in
     PAUSE seconds those of each task become one event. What is still there when the run ends comes before its end.
     In a notebook prints are shown with labels (see `printout`), whoever started the run. Elsewhere, as in a script, what
-    a run of Python code prints is passed on as it comes: a program's output is its own.
+    a run prints that Python code started is passed on as it comes: a program's output is its own.
 """
 
 from __future__ import annotations
