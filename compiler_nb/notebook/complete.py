@@ -6,7 +6,7 @@ import re
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from IPython.core.completer import CompletionContext, SimpleCompletion
 
@@ -38,6 +38,7 @@ _WORDS = {"prompt": [*ROLES, "list"], "example": ["add", "list", "drop", "ablate
 """Words that verbs take first."""
 TYPES = ("bool", "DataFrame", "date", "dict", "float", "int", "list[dict]", "list[float]", "list[str]", "str")
 """Types that `--as` is often given."""
+_NOT_TOOLS: Final = ("IPython", "compiler_nb")
 Found = tuple[str, list[str]]
 """The part of a word that is typed already, and the words that begin with it."""
 
@@ -106,7 +107,7 @@ def _values(flag: str, typed: str, names: Namespace) -> Found:
     option, last = BY_FLAG[flag], typed[typed.rfind(",") + 1 :]
     values: dict[str, Callable[[], Iterable[str]]] = {
         "display": lambda: VIEWS,
-        "tools": lambda: [*_of(names, (Tool, Toolbox, McpTools)), *_of(names, types.FunctionType), *SHIPPED],
+        "tools": lambda: [*_of(names, (Tool, Toolbox, McpTools)), *_functions(names), *SHIPPED],
         "approve": lambda: ["ask", "auto", "deny", *_of(names, Tool)],
         "inputs": names.visible,
         "engine": lambda: ["local", "dask", *_of(names, DaskEngine)],
@@ -134,6 +135,12 @@ def _models(names: Namespace) -> list[str]:
 
 def _of(names: Namespace, kinds: Any) -> list[str]:
     return [name for name, value in names.visible().items() if isinstance(value, kinds)]
+
+
+def _functions(names: Namespace) -> list[str]:
+    """Return the notebook's own functions, without those that IPython and this package have put there."""
+    found = {name: names.visible()[name] for name in _of(names, types.FunctionType)}
+    return [name for name, each in found.items() if str(each.__module__).partition(".")[0] not in _NOT_TOOLS]
 
 
 def _tasks(names: Namespace) -> list[str]:

@@ -33,7 +33,7 @@ from compiler_nb.notebook.loop import Detached
 from compiler_nb.notebook.models import YOUR_TURN, is_hand, no_model_for, roles_of, show_prompt
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
-from compiler_nb.notebook.output.errors import counted_in_cell, shortened
+from compiler_nb.notebook.output.errors import counted_in_cell, naming_functions, shortened
 from compiler_nb.notebook.output.failed import run_failed
 from compiler_nb.notebook.output.parts import close_figures
 from compiler_nb.notebook.output.presenter import display, front_of, look_of, say
@@ -48,9 +48,10 @@ from compiler_nb.plan.task import Task
 from compiler_nb.prompts.data import SHARES
 from compiler_nb.run import Run
 from compiler_nb.settings.order import Order
+from compiler_nb.settings.settings import APPROVE
 from compiler_nb.signature.answers import AnswerType
 from compiler_nb.signature.expressions import read_type
-from compiler_nb.text import cut
+from compiler_nb.text import cut, suggest
 
 PASSED_ON: Final = (
     "dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "limits", "approve",
@@ -113,6 +114,7 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
         _check_for_one(said)
         case = Case(question.text, None, inputs)
         return GridJob(desk, said, compiler, case, cell, answer_type=question.answer_type).begin()
+    _check_approved(said, compiler)
     if magic == "compile" and compiler.settings.planner is None:
         with _nothing_stale(desk, cell):
             raise no_model_for(names)
@@ -135,6 +137,15 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
         _draw(desk, said, _parse(desk, compiler, question))
         return None
     return PlanJob(desk, question, compiler, after)
+
+
+def _check_approved(said: Line, compiler: Compiler) -> None:
+    """Raise OptionError if a cell approves a tool that it does not offer: nothing would be approved by that."""
+    tools, approved = compiler.settings.tools, said.given.get("approve", "ask")
+    for name in () if approved in APPROVE else approved:
+        if name not in tools:
+            ways = f"It takes {', '.join(APPROVE)}, or names of tools"
+            raise OptionError(f"--approve: no tool is called {name!r}.{suggest(name, [*APPROVE, *tools])} {ways}")
 
 
 def _check_for_one(said: Line) -> None:
@@ -363,7 +374,8 @@ def _parse(desk: Desk, compiler: Compiler, question: Question) -> Plan:
     try:
         return Plan.parse(text, tools=tools, inputs=tuple(question.inputs), implied="value")
     except PlanError as error:
-        raise counted_in_cell(error, lines_above(desk.shell, text)) from None
+        told = naming_functions(error, desk.memory.names.visible())
+        raise counted_in_cell(told, lines_above(desk.shell, text)) from None
 
 
 def _draw(desk: Desk, said: Line, plan: Plan, last: str = "") -> None:

@@ -264,7 +264,7 @@ def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], list
             text, position = _whole_list(value, line, position)
             given[option.field] = read_value(f"%%{magic}", option, flag, text)
         spelled.append((option.field, line[start:position].strip()))
-    words = (word.partition("=")[0] for word in line[position:].split() if word.startswith("--"))
+    words = (word.partition("=")[0] for word in line[position:].split() if word.startswith("--") or word == "-m")
     late = next((word for word in words if word in BY_FLAG or word in NOT_YET), "")
     if late:
         raise OptionError(f"%%{magic}: write {late} before the question, or the question below the line")
@@ -296,7 +296,7 @@ def _next_word(magic: str, option: Option, flag: str, line: str, position: int) 
     """Return the word after an option, which is its value, and where it ends."""
     match = _WORD.match(line, position)
     if not match or (match[1].startswith("-") and match[1].partition("=")[0] in BY_FLAG):
-        raise OptionError(f"%%{magic}: {flag} needs a value: {flag} {option.value}")
+        raise OptionError(f"%%{magic}: {flag} needs a value: {flag} {option.value} ({option.help})")
     return match[1], match.end()
 
 

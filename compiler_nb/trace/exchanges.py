@@ -44,8 +44,8 @@ def exchange(progress: Progress, who: str, number: int = -1) -> Exchange:
     calls = calls_of(progress, who)
     if not calls:
         there = list(dict.fromkeys(call.task or call.role for call in list(progress.calls.values())))
-        told = f"it asked: {', '.join(there)}.{suggest(who, there)}".removesuffix(".") if there else "it asked no model"
-        raise KeyError(f"this run asked no model as {who!r}; {told}")
+        told = f" as {who!r}; it asked: {', '.join(there)}.{suggest(who, there)}".removesuffix(".") if there else ""
+        raise KeyError(f"this run asked no model{told}")
     if not -len(calls) <= number < len(calls):
         raise KeyError(f"there {_be(len(calls))} of {who} in this run, and none of that number; -1 is the last")
     return exchanges(progress, [calls[number]])[0]

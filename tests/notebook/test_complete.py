@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from IPython.core.completer import provisionalcompleter
 
-from compiler_nb import Run, ScriptedModel
+from compiler_nb import Run, ScriptedModel, connect
 from compiler_nb.notebook.complete import candidates
 from compiler_nb.notebook.variables.namespace import Namespace
 from compiler_nb.notebook.verbs.table import VERBS
@@ -19,7 +19,14 @@ def plain(x):
 
 COVERS = ("tips.py",)
 NAMES = Namespace(
-    {"frame": 1, "plain": plain, "model": ScriptedModel("x"), "done": Run.__new__(Run), "cold": {"temperature": 0}}
+    {
+        "frame": 1,
+        "plain": plain,
+        "model": ScriptedModel("x"),
+        "done": Run.__new__(Run),
+        "connect": connect,
+        "cold": {"temperature": 0},
+    }
 )
 
 
@@ -38,6 +45,7 @@ NAMES = Namespace(
         ("%%compile --after do", ["done"]),
         ("%%compile --engine ", ["local", "dask"]),
         ("%%compile -T x,pl", ["plain", "plot"]),
+        ("%%compile -T c", ["calculate"]),
         ("%%compile -i fr", ["frame"]),
         ("%%compile --approve d", ["deny"]),
         ("%%compile --variants base,co", ["cold"]),

@@ -143,6 +143,15 @@ def test_no_raise_and_failed_tasks_with_an_answer_raise_nothing(shell):
         ("%%compile -T nobody -m m\nq", "OptionError: -T: no variable is called 'nobody'"),
         ("%%compile -i nobody -m m\nq", "OptionError: -i: no variable is called 'nobody'"),
         ("%%plan\na = duoble(1)", "PlanError: line 2, column 5: no tool is called 'duoble'. Did you mean 'double'?"),
+        (
+            "%%plan\na = plain(1)",
+            "PlanError: line 2, column 5: plain is a function, but not a tool: write @tool above it",
+        ),
+        ("%%plan -T plain\na = double(1)", "PlanError: line 2, column 5: the tool double is not offered in this cell"),
+        (
+            "%%plan --approve yes\na = double(1)",
+            "OptionError: --approve: no tool is called 'yes'. It takes ask, auto, deny,",
+        ),
         ("%%plan -N\na = f(", "PlanError"),
         ("%%plan\na = 1\ndel a", "PlanError: line 3"),
     ],
@@ -150,6 +159,7 @@ def test_no_raise_and_failed_tasks_with_an_answer_raise_nothing(shell):
 def test_errors_are_short_and_ours(shell, cell, message):
     """Never a UsageError, which notebook tests overlook; a notebook shows the message alone."""
     shell.planner(PLAN)
+    shell.ok("def plain(n): return n")
     result = shell.run(cell)
     raised = result.error_in_exec
     assert f"{type(raised).__name__}: {raised}".startswith(message)

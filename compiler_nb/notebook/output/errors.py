@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 import textwrap
-from collections.abc import Iterator
-from typing import Final, TypeVar
+from collections.abc import Iterator, Mapping
+from types import FunctionType
+from typing import Any, Final, TypeVar
 
 from compiler_nb.errors import CompilerError, PlanError, Problem
+from compiler_nb.tool import Tool
 
 Error = TypeVar("Error", bound=BaseException)
 BEFORE: Final = 60
@@ -16,6 +18,8 @@ BEFORE: Final = 60
 AFTER: Final = 40
 WIDE: Final = 76
 """Characters of a message in a line. JupyterLab breaks longer ones wherever its box ends, inside words, too."""
+_NO_TOOL: Final = re.compile(r"^no tool is called '(\w+)'\.(?: Did you mean '\w+'\?)?")
+"""How a message says that a plan calls what is not offered."""
 _OTHER_LINE: Final = re.compile(r"\bline (\d+)(?= only\b|\))")
 """How a message names another line of the text; in a numbered plan "line 3" without more is a task."""
 
@@ -50,6 +54,24 @@ def _wrapped(message: str) -> str:
 def _broken(line: str) -> str:
     parts = textwrap.wrap(line, WIDE, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     return "\n".join(parts)
+
+
+def naming_functions(error: PlanError, variables: Mapping[str, Any]) -> PlanError:
+    """Return an error that says how a function of the notebook, which the plan calls, becomes one of its tools."""
+    problems = [
+        problem._replace(message=_NO_TOOL.sub(lambda found: _way_to(found[1], variables) or found[0], problem.message))
+        for problem in error.problems
+    ]
+    return PlanError(problems, error.text)
+
+
+def _way_to(name: str, variables: Mapping[str, Any]) -> str:
+    value = variables.get(name)
+    if isinstance(value, Tool):
+        return f"the tool {name} is not offered in this cell: add it to -T."
+    if isinstance(value, FunctionType):
+        return f"{name} is a function, but not a tool: write @tool above it, or offer it by -T {name}."
+    return ""
 
 
 def counted_in_cell(error: PlanError, above: int) -> PlanError:

@@ -34,7 +34,8 @@ def find_verb(name: str) -> Command:
     if name in NOT_YET:
         raise OptionError(f"%compile {name} does not exist yet")
     if name not in VERBS:
-        raise OptionError(f"%compile has no verb {name!r}.{suggest(name, VERBS)} The verbs are: {', '.join(VERBS)}")
+        near = suggest(name, VERBS) or " A question, and options, stand in a cell that begins with %%compile."
+        raise OptionError(f"%compile has no verb {name!r}.{near} The verbs are: {', '.join(VERBS)}")
     return VERBS[name]
 
 

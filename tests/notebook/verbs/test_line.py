@@ -38,6 +38,14 @@ def test_help(shell, capsys):
         ("modle", "Did you mean 'model'?"),
         ("help step", "OptionError: %compile step does not exist yet"),
         ("rerun --from x", "%compile rerun has no option --from; it has --start TASK and --failed and --override"),
+        (
+            "Which is warmer",
+            "%compile has no verb 'Which'. A question, and options, stand in a cell that begins with %%comp",
+        ),
+        (
+            "-m planner",
+            "%compile has no verb '-m'. A question, and options, stand in a cell that begins with %%compile",
+        ),
         ("pause --all", "OptionError: %compile pause has no option --all"),
         ("show", "OptionError: there is no run yet: %%compile makes one"),
         ("show nobody", "no run is called 'nobody'"),
