@@ -55,7 +55,7 @@ def _read(given: Any, inputs: Mapping[str, Any]) -> Case | str:
             return f"has no field {', '.join(unknown)}; a dict has {', '.join(FIELDS)}"
         own = given.get("inputs") or {}
         if not isinstance(own, Mapping):
-            return f"has inputs that are no dict of variables by name: {shorten_value(own)}"
+            return f"has inputs that are not a dict of variables by name: {shorten_value(own)}"
         case = Case(given.get("question", ""), given.get("expected"), {**inputs, **own})
     elif isinstance(given, tuple | list) and len(given) == len(("question", "expected")):
         case = Case(given[0], given[1], inputs)

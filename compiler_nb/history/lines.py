@@ -97,7 +97,7 @@ def _line(line: bytes, number: int, path: Path) -> dict[str, Any]:
 
 
 def _run(data: list[dict[str, Any]], tools: Iterable[Any] | Mapping[str, Any], path: Path) -> Run:
-    expect(data and "run" in data[0], 'it is no saved run: its first line does not begin with {"run": 1')
+    expect(data and "run" in data[0], 'it is not a saved run: its first line does not begin with {"run": 1')
     head, *rest = data
     version = head["run"]
     newer = ", which a newer compiler_nb has written" if type(version) is int and version > VERSION else ""

@@ -163,7 +163,7 @@ def no_name(name: str, known: list[str], is_tool: Callable[[str], bool], *, text
     """
     hint = suggest(name, known)
     names = sorted(filter(str.isidentifier, known))[:SHOWN]
-    there = f" There are: {', '.join(names)}" if names else " There are none"
+    there = f" There are: {', '.join(names)}" if names else " There are no names above this line"
     if name.lower() in _CONSTANTS:
         hint = f" Did you mean {_CONSTANTS[name.lower()]}?"
     elif not hint and method and name in FUNCTIONS:

@@ -135,7 +135,7 @@ def shipped_text(role: str, wording: str) -> str:
 def check_role(role: str) -> str:
     """Return a role whose prompt can be replaced; raise ValueError for any other."""
     if role not in SLOTS:
-        others = f"{role!r} is none of them.{suggest(str(role), SLOTS)}"
+        others = f"{role!r} is not one of them.{suggest(str(role), SLOTS)}"
         raise ValueError(f"the prompts that can be replaced are those of {' and '.join(SLOTS)}; {others}")
     return role
 
@@ -157,7 +157,7 @@ def problem_of(saved: SavedPrompt) -> str:
 
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _TAKEN:
-        taken = f"{name!r} means something else here" if name in _TAKEN else f"{name!r} is no name of a prompt"
+        taken = f"{name!r} means something else here" if name in _TAKEN else f"{name!r} cannot be the name of a prompt"
         raise ValueError(f"{taken}: a name has up to 64 letters, digits, _ and -, and begins with a letter")
     return name
 

@@ -61,7 +61,7 @@ class AnswerType:
         except Exception as error:  # noqa: BLE001 - pydantic raises many kinds, and a class may have a part in it
             raise ValueError(f"{self.name} cannot be checked: {cut(str(error).splitlines()[0], 200)}") from None
         if self._adapter is None:
-            raise ValueError(f"{self.name} cannot be checked: it is no type that pydantic knows")
+            raise ValueError(f"{self.name} cannot be checked: pydantic does not know this type")
 
     def __repr__(self) -> str:
         return f"<answer as {self.name}>"

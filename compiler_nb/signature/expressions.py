@@ -61,7 +61,7 @@ class _Reader:
             case _:
                 raise ValueError(f"{_source(node)} is not a type: write names, brackets and |, and no calls")
         if not is_type(found):
-            raise ValueError(f"{_source(node)} is no type: it is a {type(found).__name__}")
+            raise ValueError(f"{_source(node)} is not a type: it is a {type(found).__name__}")
         return found
 
     def _named(self, name: str) -> Any:
@@ -90,7 +90,7 @@ class _Reader:
             case _:
                 found = None
         if not isinstance(found, types.ModuleType | type):
-            raise ValueError(f"{_source(node)} is no module and no class: only those have types within them")  # noqa: TRY004 - as of any text
+            raise ValueError(f"{_source(node)} is neither a module nor a class: only these have types in them")  # noqa: TRY004 - as of any text
         return found
 
     def _filled(self, owner: Any, part: ast.expr) -> Any:

@@ -110,7 +110,7 @@ class Server:
             if inspector.status:
                 reason += f"; it ended with the status {inspector.status}"
             if inspector.stray:
-                reason += f"; it wrote what is no message of the protocol to its standard output: {inspector.stray!r}"
+                reason += f"; it wrote something to its standard output that is not a message of the protocol: {inspector.stray!r}"
             if inspector.heard:
                 reason += "; it said last:\n" + "\n".join(inspector.heard.splitlines()[-LINES:])
         return mask(f"the server {self.label!r}: {shorten(reason, WORDS)}", self.secrets)
@@ -179,7 +179,7 @@ class Connection:
                 ) from None
             raise ToolError(self.server.told(f"it refuses the call: {error.message}")) from None
         except ValidationError as error:
-            raise ToolError(self.server.told(f"its answer is no result of a tool: {_problem(error)}")) from None
+            raise ToolError(self.server.told(f"its answer is not the result of a tool: {_problem(error)}")) from None
 
     async def _ask(self, name: str, arguments: dict[str, Any], tell: Tell | None) -> Any:
         """Send a request of our own: the SDK's would check results by schemas that may hold any pattern."""

@@ -112,14 +112,14 @@ class Inspector:
 def _wrong_with(schema: Any) -> str:
     """Return why the SDK would not take a schema, and with it refuse all tools of its list; "" if it takes it."""
     if not isinstance(schema, dict):
-        return f"there is no schema, but a {type_name(schema)}"
+        return f"its schema must be an object, not a {type_name(schema)}"
     if schema.get("type", "object") != "object":
         return "its schema is not of an object"
     properties, required = schema.get("properties", {}), schema.get("required", [])
     if not isinstance(properties, dict) or not all(isinstance(each, dict | bool) for each in properties.values()):
-        return "the properties of its schema are no schemas"
+        return "the properties of its schema are not schemas"
     if not isinstance(required, list) or not all(isinstance(each, str) for each in required):
-        return "its schema requires what is no list of names"
+        return "what its schema requires is not a list of names"
     return "" if isinstance(schema.get("$schema", ""), str) else "its schema is of an unknown kind"
 
 
