@@ -72,7 +72,9 @@ class Steering:
         """
         node = self._find(id_, "given a value")
         if is_a(value, NOT_DONE):
-            raise SteerError(f"{id_} cannot be given a {type(value).__name__}: that is not a value; skip the task instead")
+            raise SteerError(
+                f"{id_} cannot be given a {type(value).__name__}: that is not a value; skip the task instead"
+            )
         if node.state == "done" or node.expanded:
             self._check_unread(node)
             owner = self.nodes.get(owner_of(id_), node)

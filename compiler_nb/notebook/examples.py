@@ -49,7 +49,9 @@ def example_of(run: Run, name: str = "") -> Example:
     Raises OptionError if it has no question or no whole plan, or the name is none.
     """
     if name and not _NAME.fullmatch(name):
-        raise OptionError(f"{name!r} cannot be the name of an example: up to 64 letters, digits, _ and -, and a letter first")
+        raise OptionError(
+            f"{name!r} cannot be the name of an example: up to 64 letters, digits, _ and -, and a letter first"
+        )
     if not run.question.strip():
         raise OptionError(f"the run {run.id} has no question: an example is a question and its plan")
     try:

@@ -153,7 +153,7 @@ def variants_of(desk: Desk, names: Sequence[str], history: Any) -> dict[str, Map
             dicts = (other for other, value in known.items() if isinstance(value, Mapping))
             near = suggest(name, [BASE, *dicts, *(each.name for each in saved)])
             raise OptionError(
-                f"%%compile: --variants: {name!r} is neither a saved prompt nor a variable that holds a dict of settings."
+                f"%%compile: --variants: {name!r} is neither a saved prompt nor a variable with a dict of settings."
                 f"{near} %%prompt planner {name} saves a prompt; {name} = {{'temperature': 0}} is a variant, too; "
                 f"{BASE} is the cell as it is"
             )

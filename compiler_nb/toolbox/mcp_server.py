@@ -110,7 +110,7 @@ class Server:
             if inspector.status:
                 reason += f"; it ended with the status {inspector.status}"
             if inspector.stray:
-                reason += f"; it wrote something to its standard output that is not a message of the protocol: {inspector.stray!r}"
+                reason += f"; its standard output is not a message of the protocol: {inspector.stray!r}"
             if inspector.heard:
                 reason += "; it said last:\n" + "\n".join(inspector.heard.splitlines()[-LINES:])
         return mask(f"the server {self.label!r}: {shorten(reason, WORDS)}", self.secrets)

@@ -25,7 +25,7 @@ def test_questions_are_texts_pairs_or_dicts():
         (["a?", 3], "question 1 must be a text, a pair"),
         (["  "], "question 0 is empty"),
         ([{"question": "a?", "answer": 1}], "question 0 has no field answer; a dict has question, expected, inputs"),
-        ([{"question": "a?", "inputs": 3}], "question 0 has inputs that are no dict"),
+        ([{"question": "a?", "inputs": 3}], "question 0 has inputs that are not a dict"),
     ],
 )
 def test_what_is_no_question_is_named(questions, told):

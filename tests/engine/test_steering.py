@@ -404,7 +404,7 @@ def test_a_guarded_call_that_is_not_needed_is_given_no_value():
 def test_a_failure_is_no_value():
     """It says what to do instead."""
     _, refused = story(DIAMOND, (0.5, "set", "c", Failure("raised", "x")))
-    assert refused == ["c cannot be given a Failure: it is no value; skip the task instead"]
+    assert refused == ["c cannot be given a Failure: that is not a value; skip the task instead"]
 
 
 # ------------------------------------------------------------------- together with others

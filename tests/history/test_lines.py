@@ -146,9 +146,9 @@ def test_a_large_value_is_left_out_and_says_so(path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda lines: [], "it is no saved run"),
+        (lambda lines: [], "it is not a saved run"),
         (lambda lines: ['{"cassette": 1}'], "line 1 .* it is neither a run nor an input nor an event"),
-        (lambda lines: lines[1:], "it is no saved run: its first line does not begin"),
+        (lambda lines: lines[1:], "it is not a saved run: its first line does not begin"),
         (lambda lines: [lines[0].replace('"run": 1', '"run": 2'), *lines[1:]], "of version 2, which a newer"),
         (lambda lines: [*lines, lines[0]], "it holds more than one run"),
         (lambda lines: [*lines[:5], *lines[6:]], "event [0-9]+ of the run .* is missing"),

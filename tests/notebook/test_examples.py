@@ -75,5 +75,5 @@ def test_what_makes_no_example_is_refused():
         example_of(Compiler(tools=[price]).execute_sync(PLAN))
     with pytest.raises(OptionError, match="has no whole plan"):
         example_of(asked("x = nope()\n", max_repairs=0))
-    with pytest.raises(OptionError, match="'2 x' is no name of an example"):
+    with pytest.raises(OptionError, match="'2 x' cannot be the name of an example"):
         example_of(asked(PLAN), "2 x")

@@ -83,9 +83,9 @@ def test_the_same_cell_runs_nothing_again_and_fresh_does(shell):
     [
         (
             "%%compile -m m --variants terze\nq?",
-            "--variants: 'terze' is no saved prompt, and no variable that holds a dict",
+            "--variants: 'terze' is neither a saved prompt nor a variable with a dict",
         ),
-        ("%%compile -m m --variants nope\nq?", "holds a dict of settings. %%prompt planner nope saves a prompt"),
+        ("%%compile -m m --variants nope\nq?", "with a dict of settings. %%prompt planner nope saves a prompt"),
         ("%%compile -m m --variants base,bad\nq?", "variant 'bad': there is no setting 'temprature'. Did you mean"),
         ("%%compile -m m --repeat 0\nq?", "--repeat takes a whole number, 1 or more"),
         ("%%compile -m m --variants\nq?", "--variants needs a value"),

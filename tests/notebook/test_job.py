@@ -167,7 +167,7 @@ def test_a_cell_with_an_answer_of_another_type_fails_and_says_what_came(shell):
             "--as Bset: no type is called Bset; define it, or import it, in a cell above. Did you mean 'Best'",
         ),
         ("--as open('x')", "is not a type: write names, brackets and |, and no calls"),
-        ("--as double", "double is no type: it is a Tool"),
+        ("--as double", "double is not a type: it is a Tool"),
     ],
 )
 def test_what_is_no_type_is_said_before_anything_runs(shell, given, told):

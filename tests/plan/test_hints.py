@@ -47,7 +47,7 @@ NO_REFUSAL = {
     "is text: no line above has this number": "a note",
     "a plan has at most": "takes 10,000 tasks, tried with the huge texts",
     "the tests of guarded calls": "tried with the guarded calls",
-    "There are none": "needs a plan without inputs, tried below",
+    "There are no names above this line": "needs a plan without inputs, tried below",
     "is not": "an operator", "not in": "an operator",
     "key or }": "a state of the scanner", "task or ]": "a state of the scanner",
 }  # fmt: skip
@@ -131,7 +131,7 @@ def test_what_needs_bytes_or_an_earlier_round_has_hints_too():
     with pytest.raises(PlanError, match="save the plan as UTF-8"):
         Plan.parse("a = load('é')".encode("latin-1"))
     assert Plan.parse("a = load('é')".encode())
-    with pytest.raises(PlanError, match=r"called 'df'\. There are none"):
+    with pytest.raises(PlanError, match=r"called 'df'\. There are no names above this line"):
         Plan.parse("a = df[0]", tools=[])
     task = '{"id": "%s", "tool": "load", "args": {"0": "%s"}}'
     for name, kinds in (("b", ["forward_ref"]), ("c", [])):

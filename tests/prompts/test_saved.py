@@ -66,7 +66,7 @@ def test_a_name_that_is_no_name_is_refused(name):
 def test_a_role_without_a_prompt_to_replace_is_refused():
     """With the roles that there are."""
     for role in ("repair", "plannr", "worker"):
-        with pytest.raises(ValueError, match=f"those of planner and joiner; '{role}' is none of them"):
+        with pytest.raises(ValueError, match=f"those of planner and joiner; '{role}' is not one of them"):
             save_prompt(role, "terse", TEXT)
 
 

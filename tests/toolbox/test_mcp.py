@@ -358,7 +358,7 @@ def test_what_a_server_says_aside_does_no_harm():
     failed = perform([raw("odd")], "x = double(4)\nanswer(x)").failures["x"]
     assert (
         failed.message
-        == "ToolError: the server 'raw': its answer is no result of a tool: content: Input should be a valid list"
+        == "ToolError: the server 'raw': its answer is not the result of a tool: content: Input should be a valid list"
     )
 
 

@@ -85,7 +85,7 @@ def test_each_example_is_left_out_once(shell):
         ("list --repeat 3", "OptionError: %compile example: --repeat is for ablate"),
         ("add nobody", "no run is called 'nobody'"),
         ("add plan", "has no question: an example is a question and its plan"),
-        ("add -2 1x", "'1x' is no name of an example"),
+        ("add -2 1x", "'1x' cannot be the name of an example"),
         ("add -2 good", "there is an example 'good' already; %compile example drop good drops it"),
         ("drop 2", "no example is called '2'. %compile example list shows them"),
         ("drop goud", "no example is called 'goud'. Did you mean 'good'?"),

@@ -65,7 +65,7 @@ def test_any_call_of_a_model_can_be_chosen(two, capsys):
         ("prompt joiner --against nobody", "no run is called 'nobody'"),
         ("prompt repair first --against second", "this run asked no model as 'repair'"),
         ("prompt --edit", "which prompt? write: %compile prompt planner --edit [NAME]"),
-        ("prompt repair --edit", "those of planner and joiner; 'repair' is none of them"),
+        ("prompt repair --edit", "those of planner and joiner; 'repair' is not one of them"),
         ("prompt planner --edit terse", "no saved planner prompt is called 'terse'"),
         ("prompt a b c", "%compile prompt does not take 'c'"),
     ],
