@@ -53,6 +53,14 @@ class CompilerError(Exception):
     """The root of all errors that this package raises on purpose."""
 
 
+class _Brief:
+    """Shows an error in a notebook without a traceback: its message says all that helps."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the message, as IPython asks for it."""
+        return [f"{type(self).__name__}: {self}"]
+
+
 class PlanError(CompilerError):
     """A text is not a plan; `problems` lists what is wrong, in the order of `text` ("" if it is not known)."""
 
@@ -183,32 +191,20 @@ class NotRecorded(ModelError):
     """A cassette has no reply to such a request; the message names the first difference to the nearest one."""
 
 
-class SteerError(CompilerError):
+class SteerError(_Brief, CompilerError):
     """A task cannot be skipped, tried again or given a value now: the message says why, and the way on."""
 
-    def _render_traceback_(self) -> list[str]:
-        """Show the message in a notebook without a traceback."""
-        return [f"{type(self).__name__}: {self}"]
 
-
-class RunFailed(CompilerError):
+class RunFailed(_Brief, CompilerError):
     """A run ended without an answer; `run` holds its results and failures."""
 
     def __init__(self, message: str, run: Any = None) -> None:
         super().__init__(message)
         self.run = run
 
-    def _render_traceback_(self) -> list[str]:
-        """Show two lines in a notebook instead of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
 
-
-class OptionError(CompilerError):
+class OptionError(_Brief, CompilerError):
     """An option, a verb or a name given to a magic is wrong."""
-
-    def _render_traceback_(self) -> list[str]:
-        """Show the message in a notebook without a traceback."""
-        return [f"{type(self).__name__}: {self}"]
 
 
 class HistoryError(CompilerError):

@@ -54,6 +54,8 @@ COMING = {"matplotlib"}
 """Packages of extras whose code is not there yet; take out what is."""
 SENDS_CODE = "engine.parcel"
 """The one file that pickles: calls for a cluster that the user has named. Nothing of it is stored."""
+SHORT = 60
+"""Characters of a function that may stand twice: to share it would cost more."""
 STORES_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 
 
@@ -218,6 +220,26 @@ def test_one_name_means_one_thing():
         for name in named(tree_of(module)):
             homes[name].append(name_of(module))
     assert {name: found for name, found in homes.items() if len(found) > 1 and name[0] != "_"} == {}
+
+
+def written(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module's functions do, without their names and docstrings, and its constants of more than a word."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            yield f"{ast.unparse(node.args)} -> {'; '.join(map(ast.unparse, body))}"
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Tuple | ast.Dict | ast.Set):
+            yield f"{ast.unparse(node.target)} = {ast.unparse(node.value)}"
+
+
+def test_nothing_is_written_twice():
+    """No two functions of the package do the same with the same words, and no two files hold the same table."""
+    homes = defaultdict(list)
+    for module in MODULES:
+        for text in written(tree_of(module)):
+            if len(text) > SHORT:
+                homes[text].append(name_of(module))
+    assert {text: found for text, found in homes.items() if len(found) > 1} == {}
 
 
 def covers(test: Path) -> tuple[str, ...]:

@@ -8,10 +8,9 @@ from typing import Any, Final, NamedTuple
 from compiler_nb.models.base import Model
 from compiler_nb.models.connect import connect
 from compiler_nb.models.openai import OpenAIModel
-from compiler_nb.settings.settings import Settings
+from compiler_nb.settings.settings import ROLES, Settings
 from compiler_nb.text import shorten_value, suggest
 
-ROLES: Final = ("planner", "joiner", "worker")
 PROMPTS: Final = {"planner_prompt": "planner", "joiner_prompt": "joiner"}
 PARAMETERS: Final = frozenset({
     "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "seed", "stop", "reasoning_effort",

@@ -9,10 +9,9 @@ from compiler_nb.diff.contents import NO, Comparer
 from compiler_nb.events import RunStarted
 from compiler_nb.prompts.changes import mark_lines
 from compiler_nb.run import Run
-from compiler_nb.settings.settings import PLAIN
+from compiler_nb.settings.settings import PLAIN, ROLES
 from compiler_nb.text import count_of, cut, shorten_value
 
-ROLES: Final = ("planner", "joiner", "worker")
 _VALUE: Final = 200
 
 

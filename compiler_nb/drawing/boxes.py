@@ -13,6 +13,7 @@ from compiler_nb.outcome import State
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task, is_part, owner_of
 from compiler_nb.text import TIMES, cut, visible
+from compiler_nb.trace import JOINER
 
 CELL: Final = 12
 """Pixels from one cell to the next."""
@@ -33,7 +34,6 @@ STACK: Final = 6.0
 """How far the boxes behind a stack show, right and below."""
 EXTRA: Final = {"expr": 10.0, "fanout": STACK, "group": STACK}
 URGENT: Final[tuple[State, ...]] = ("failed", "running", "ready", "waiting", "cancelled", "skipped", "done")
-JOINER: Final = "joiner"
 JOINER_ROOM: Final = 80.0
 """Pixels that a time may take within a box that has no other place for it, on both sides of its label."""
 END, MORE = "\0end", "\0more"

@@ -18,7 +18,6 @@ from compiler_nb.drawing.boxes import (
     BAR_HIGH,
     BLOCK_OVER,
     CELL,
-    JOINER,
     LINE,
     MARK,
     PAD,
@@ -45,7 +44,7 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
 from compiler_nb.plan.task import Task
 from compiler_nb.text import count_of, visible, visible_lines
-from compiler_nb.trace import ModelCall, Progress, cost_of, shown_in
+from compiler_nb.trace import JOINER, ModelCall, Progress, cost_of, shown_in
 
 LIMIT: Final = 150_000
 """Most bytes of a picture."""

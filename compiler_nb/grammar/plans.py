@@ -21,9 +21,9 @@ from compiler_nb.grammar.spelling import (
     Spot,
     but,
     key_in,
-    quote,
 )
 from compiler_nb.grammar.strict import to_strict_schema
+from compiler_nb.plan.writers import quote
 from compiler_nb.text import shorten
 from compiler_nb.tool import Tool
 

@@ -10,7 +10,6 @@ Theory of operation
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
@@ -31,7 +30,7 @@ from compiler_nb.grammar.rules import (
     series,
     several,
 )
-from compiler_nb.plan import check
+from compiler_nb.plan.writers import quote
 from compiler_nb.signature.arguments import Parameter
 from compiler_nb.signature.names import is_nameable
 from compiler_nb.tool import Tool
@@ -99,11 +98,6 @@ class Spot(NamedTuple):
 def but(characters: str) -> Chars:
     """Return any character but these, and but control characters."""
     return Chars((*CONTROLS, *((each, each) for each in sorted(characters))), but=True)
-
-
-def quote(text: str) -> str:
-    """Return a text in quotes; JSON and Python read it alike."""
-    return check.CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 class Given(NamedTuple):

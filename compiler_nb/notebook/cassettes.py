@@ -10,7 +10,8 @@ from compiler_nb.errors import OptionError
 from compiler_nb.models.base import Model
 from compiler_nb.models.cassette import Cassette
 from compiler_nb.notebook.desk import Desk
-from compiler_nb.notebook.models import ROLES, is_hand, roles_of
+from compiler_nb.notebook.models import is_hand, roles_of
+from compiler_nb.settings.settings import ROLES
 
 
 def models_of(desk: Desk, given: Mapping[str, Any]) -> dict[str, Model | None]:

@@ -20,9 +20,9 @@ from compiler_nb.models.sensitive import is_key_setting
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output.presenter import display
 from compiler_nb.notebook.variables.namespace import Namespace
+from compiler_nb.settings.settings import ROLES
 from compiler_nb.text import visible_lines
 
-ROLES: Final = ("planner", "joiner", "worker")
 HINT: Final = (
     "Your turn: write the plan in the cell below, or give this prompt to a chat model and paste its reply there. "
     "Then run that cell."

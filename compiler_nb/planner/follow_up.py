@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from compiler_nb.planner.requests import READABLE, describe_schema
 from compiler_nb.prompts import fill, load_worded
-from compiler_nb.prompts.data import frame
+from compiler_nb.prompts.data import frame_rows
 from compiler_nb.settings.follow import FollowUp
 from compiler_nb.text import cut, shorten, shorten_value
 
@@ -28,15 +27,15 @@ def describe_follow_up(follow: FollowUp, *, preview: bool = False, wording: str 
     }
     missing = {id_: f"it was not stored ({why}): compute it again if it is needed" for id_, why in follow.lost.items()}
     failures = {**missing, **follow.failures}
-    effects = f"\n\nSide effects so far\n{_framed('effects', follow.effects)}" if follow.effects else ""
+    effects = f"\n\nSide effects so far\n{frame_rows('effects', follow.effects)}" if follow.effects else ""
     plan = follow.turns[-1].plan if follow.turns else ""
     return fill(
         load_worded("follow_up", wording),
         questions="\n".join(f"- {cut(' '.join(turn.question.split()) or '(a plan without a question)', QUESTION)}"
                             for turn in follow.turns),
         plan=shorten(plan.strip(), PLAN) or "(none)",
-        results=_framed("results", results) + effects,
-        failures=_framed("failures", dict(list(failures.items())[-FAILURES:])),
+        results=frame_rows("results", results) + effects,
+        failures=frame_rows("failures", dict(list(failures.items())[-FAILURES:])),
     ).strip()  # fmt: skip
 
 
@@ -44,7 +43,3 @@ def _is_shown(id_: str, follow: FollowUp) -> bool:
     """Whether a result is told: one that can be named, and of a name that was given twice the last."""
     name = follow.tasks[id_].name
     return READABLE.fullmatch(id_) is not None and follow.names.get(name, id_) == id_
-
-
-def _framed(name: str, rows: Mapping[str, Any]) -> str:
-    return frame(name, "\n".join(f"{key}: {text}" for key, text in rows.items())) if rows else "(none)"

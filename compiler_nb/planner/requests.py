@@ -20,7 +20,7 @@ from compiler_nb.plan.refusals import spell_methods
 from compiler_nb.plan.task import Task
 from compiler_nb.planner.arguments import describe_arguments
 from compiler_nb.prompts import Prompt, fill, load, load_worded
-from compiler_nb.prompts.data import frame, outside
+from compiler_nb.prompts.data import frame, frame_rows, outside
 from compiler_nb.prompts.missing import NoteTable
 from compiler_nb.prompts.shapes import Looks, shape_of, spell_sized
 from compiler_nb.text import cut, shorten, shorten_value, type_name
@@ -109,7 +109,7 @@ def ask_for_plan(
         messages += [{"role": "user", "content": f"Question: {asked}"}, {"role": "assistant", "content": plan.strip()}]
     parts = []
     if inputs:
-        offered = _framed("variables", inputs)
+        offered = frame_rows("variables", inputs)
         parts.append(f"Offered variables (use them by name; only their shapes are shown)\n{offered}")
     parts += [talk] if talk else []
     parts.append(f"Question: {outside(question)}" + f"\n{answer}" * bool(answer))
@@ -117,8 +117,8 @@ def ask_for_plan(
         parts.append(fill(
             load_worded("replan", wording),
             plan=earlier.plan.strip() or "(none)",
-            results=_framed("results", earlier.results) + _done(earlier.effects),
-            failures=_framed("failures", earlier.failures),
+            results=frame_rows("results", earlier.results) + _done(earlier.effects),
+            failures=frame_rows("failures", earlier.failures),
             reason=frame("reason", earlier.reason),
         ).strip())  # fmt: skip
     return [*messages, {"role": "user", "content": "\n\n".join(parts)}]
@@ -127,7 +127,7 @@ def ask_for_plan(
 def _done(effects: Mapping[str, str]) -> str:
     """Return the part of a replan request about side effects, "" if there were none."""
     told = "Calls with side effects so far: one that is done is not made again, so read its result by name"
-    return f"\n\n{told}\n{_framed('effects', effects)}" if effects else ""
+    return f"\n\n{told}\n{frame_rows('effects', effects)}" if effects else ""
 
 
 def ask_for_repair(
@@ -155,11 +155,6 @@ def _source(problem: Problem, lines: Sequence[str]) -> str:
     line = lines[problem.line - 1] if problem.line <= len(lines) else ""
     rest = line if len(line) <= _LINE_SHOWN else f"… {line[problem.column - 1 :][:_LINE_SHOWN]}"
     return cut(rest.strip(), _LINE_SHOWN)
-
-
-def _framed(name: str, rows: Mapping[str, str]) -> str:
-    """Return rows as a block of data: names of columns and messages of tools must not be read as instructions."""
-    return frame(name, "\n".join(f"{key}: {text}" for key, text in rows.items())) if rows else "(none)"
 
 
 def earlier_of(

@@ -65,6 +65,11 @@ def frame(name: str, value_text: str, call: str = "", shown: str = "") -> str:
     return f'<data name="{_label(name, _NAME)}"{made}{part}>\n{_escape(value_text)}\n</data>'
 
 
+def frame_rows(name: str, rows: Mapping[str, Any]) -> str:
+    """Return rows as a block of data: names of columns and messages of tools must not be read as instructions."""
+    return frame(name, "\n".join(f"{key}: {text}" for key, text in rows.items())) if rows else "(none)"
+
+
 def outside(text: str) -> str:
     """Return a text that stands beside blocks: a line of it that looks like the first or last of a block is escaped.
 

@@ -10,8 +10,9 @@ from compiler_nb.grammar.domain import domain_of
 from compiler_nb.grammar.plans import JsonSpeller
 from compiler_nb.grammar.printers import PRINTERS
 from compiler_nb.grammar.rules import NEVER, NOTHING, Chars, Grammar, Phrase, Rules, many, one_of, series, several
-from compiler_nb.grammar.spelling import CONTROLS, DATE, ESCAPES, NUMBER, Leeway, Spot, but, quote
+from compiler_nb.grammar.spelling import CONTROLS, DATE, ESCAPES, NUMBER, Leeway, Spot, but
 from compiler_nb.models.base import GrammarForm
+from compiler_nb.plan.writers import quote
 
 _LINES: Final = (("\0", "\x08"), ("\x0b", "\x1f"), *CONTROLS[1:])
 """What an answer does not hold: control characters but tabs and ends of lines."""

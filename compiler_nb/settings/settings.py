@@ -19,13 +19,14 @@ from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import Secret
 from compiler_nb.operations.bounds import BOUNDS, Bounds
 from compiler_nb.outcome import Usage
+from compiler_nb.plan.parser import DIALECTS
 from compiler_nb.plan.plan import Plan
 from compiler_nb.prompts import SLOTS, WORDINGS, check_own, has_slot
 from compiler_nb.prompts.data import Share
 from compiler_nb.settings.budget import Budget, is_number
 from compiler_nb.tool import Toolbox
 
-DIALECTS: Final = ("python", "numbered", "json")
+ROLES: Final = ("planner", "joiner", "worker")
 CHOICES: Final = {
     "dialect": ("auto", *DIALECTS),
     "share": ("all", "summary", "none"),

@@ -143,6 +143,6 @@ def test_another_round_repeats_nothing_that_a_guard_has_decided(world):
     model = ScriptedModel({"planner": [f"{lines}join(x)\n", f"{lines}answer(x)\n"], "joiner": ["Replan: again"]})
     run = Compiler(model, tools=world.tools, approve=["restart"]).run_sync("What?")
     assert (run.status, run.answer, world.take()) == ("done", "<b>", [*["check u"] * 2, *["load b"] * 2, "restart k"])
-    assert run.why("@3_2.1") == "done, not repeated: done in round 1"
+    assert run.why("@3_2.1").startswith("done, not repeated: done in round 1")
     assert "x.1" not in run.prompt("joiner")
     assert "(none)" in run.prompt("replan").partition("What failed")[2]

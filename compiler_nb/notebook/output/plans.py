@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final
 
+from compiler_nb.drawing.boxes import URGENT
 from compiler_nb.drawing.text import MARKS
 from compiler_nb.notebook.output.values import breakable, inert
 from compiler_nb.outcome import State
@@ -15,7 +16,6 @@ from compiler_nb.trace import Progress, Round, role_of
 
 LINES: Final = 500
 """Lines of a plan that are shown; the others are counted."""
-URGENT: Final[tuple[State, ...]] = ("failed", "running", "ready", "waiting", "cancelled", "skipped", "done")
 STYLE: Final = (
     ".cnb-out details.cnb-plan{margin:.4em 0;font-size:.95em}.cnb-out .cnb-plan>summary{cursor:pointer;opacity:.72}"
     ".cnb-out .cnb-lines{margin:.3em 0;white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5;font-size:12px}"
