@@ -27,7 +27,7 @@ from compiler_nb.values.forms import (
 )
 from compiler_nb.values.pictures import label_of, png_of
 from compiler_nb.values.table import PICTURE, form_of
-from compiler_nb.values.typed import write_typed
+from compiler_nb.values.typed import AS_DICT, is_typed, write_typed
 
 DEEPEST: Final = 100
 """Levels that a value may nest."""
@@ -65,12 +65,14 @@ def absent(value: Any, error: BaseException) -> Head:
     return {"$": "absent", "type": type_name(value), "reason": reason_of(error)}
 
 
-def _why_formless(value: Any) -> str:
-    """Return why a value that has no form cannot be stored."""
+def _why_formless(value: Any, hint: Any) -> str:
+    """Return why a value that has no form cannot be stored; hint: the return type of its tool, or None."""
     library = type_module(value).partition(".")[0]
     if library in ("numpy", "pandas"):
         return f"{library}'s {type_name(value)} cannot be stored"
-    return f"it is not plain data: {_DECLARED if declares_fields(value) else _AGAIN}"
+    if not declares_fields(value):
+        return f"it is not plain data: {_AGAIN}"
+    return f"it is not plain data: {_DECLARED}" if hint is not None or is_typed(value) else AS_DICT
 
 
 class Encoder:
@@ -237,7 +239,7 @@ class Encoder:
         picture = b"" if self.exact or not self.drawing or self.checking else png_of(value)
         if picture:
             return {"$": "picture", **PICTURE.write(StoredFigure(type_name(value), picture, label_of(value)), self)}
-        raise Unstorable(_why_formless(value))
+        raise Unstorable(_why_formless(value, self.hint))
 
     # ---------------------------------------------------------------- what is stored elsewhere
 

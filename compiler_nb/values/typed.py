@@ -10,20 +10,37 @@ from typing import Any, Final
 
 from compiler_nb.outcome import NotStored
 from compiler_nb.text import type_name
-from compiler_nb.values.forms import PLAIN, Unstorable
+from compiler_nb.values.forms import PLAIN, Unstorable, declares_fields
 
 _OTHERS: Final = {"types", "typing", "collections", "numpy", "pandas", "builtins", *(
     form.type.__module__ for form in PLAIN if isinstance(form.type, type))}  # fmt: skip
 """Modules whose types have forms of their own, or none."""
+AS_DICT: Final = (
+    "it has a field that is not plain data, such as a table or a model: "
+    "if its tool returns a dict instead, the rest is stored"
+)
 
 
 def write_typed(value: Any, hint: Any) -> str:
     """Return what a tool's return type makes of a value, if that comes back equal; raises Unstorable, or its own."""
-    adapter = adapter_of(hint)
-    text = str(adapter.dump_json(value, warnings=False), "utf-8")
+    try:
+        adapter = adapter_of(hint)
+        text = str(adapter.dump_json(value, warnings=False), "utf-8")
+    except Exception as error:
+        if declares_fields(value):
+            raise Unstorable(AS_DICT) from error
+        raise
     if not bool(adapter.validate_json(text) == value):
         raise Unstorable(f"a {type_name(value)} does not come back equal from its tool's return type")
     return text
+
+
+def is_typed(value: Any) -> bool:
+    """Whether a value could be stored if its tool declared its class as the return type."""
+    try:
+        return bool(write_typed(value, type(value)))
+    except Exception:  # noqa: BLE001 - a value's own methods may raise anything
+        return False
 
 
 def read_typed(name: str, text: str, hint: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pandas as pd
@@ -302,3 +303,49 @@ def test_a_value_with_a_model_is_not_taken_from_the_cache(history):
         assert isinstance(found["f"], Figure)
     for name in "mf":
         assert f"{name}: not from the cache: its value is not kept: it is not plain data" in found.cached()
+
+
+@dataclasses.dataclass
+class Report:
+    """A record that holds a table, or another value."""
+
+    title: str
+    rows: Any
+
+
+@pytest.mark.parametrize("hint", [None, Report])
+@pytest.mark.parametrize("rows", [pd.DataFrame({"x": [1]}), Model(1)])
+def test_a_record_with_a_table_or_a_model_says_how_it_could_be_stored(history, hint, rows):
+    """Not by its type, which cannot describe them: as a dict, and that is so."""
+
+    @tool
+    def make():
+        """Make a report."""
+        return Report("sales", rows)
+
+    @tool
+    def unfold(report: object) -> dict:
+        """Return its fields."""
+        return vars(report)
+
+    make.function.__annotations__["return"] = hint
+    tools = [tool(make.function) if hint else make, unfold]
+    run = Compiler(None, tools, history=history).execute_sync("a = make()\nb = unfold(a)\nanswer(1)\n")
+    again = history.load(run.id, tools=tools)
+    assert again["a"].reason.endswith("if its tool returns a dict instead, the rest is stored")
+    assert again["b"]["title"] == "sales"
+
+
+def test_a_plain_record_says_that_its_type_is_to_be_declared(history):
+    """And then it is stored."""
+
+    def make():
+        """Make a report."""
+        return Report("sales", [1])
+
+    run = Compiler(None, [tool(make)], history=history).execute_sync("a = make()\nanswer(1)\n")
+    assert history.load(run.id)["a"].reason.endswith("declare the return type of the tool, and it can be stored")
+    make.__annotations__["return"] = Report
+    declared = tool(make)
+    run = Compiler(None, [declared], history=history).execute_sync("a = make()\nanswer(1)\n")
+    assert history.load(run.id, tools=[declared])["a"] == Report("sales", [1])
