@@ -144,7 +144,7 @@ class Drive:
     async def perform(self) -> None:
         """Run the rounds; whatever happens, the run ends with a status."""
         control, session = self.control, self._open_session()
-        self._open_models((lambda task: None) if self.order.planning else self._add)
+        self._open_models((lambda task: None) if self.order.planning else self._taker())
         self._use_cache()
         self._keep()  # before the first event, which a history must hold, too
         self._announce()
@@ -402,19 +402,23 @@ class Drive:
 
     def _take_plan(self, plan: Plan) -> Plan:
         """Start the tasks of a given plan; a line that a round repeats keeps the task of the earlier one."""
-        known = set(self.session.tasks)
+        known, add = set(self.session.tasks), self._taker()
         self.session.open()
         for task in in_order(plan.tasks, self.settings.tools):
             if task.id in known:
                 self.session.keep(task)
             else:
                 self.log.emit(TaskPlanned, task.id, 0, task, "")
-                self._add(task)
+                add(task)
         self.log.emit(
             PlanClosed, plan.text, True, plan.final, plan.dialect, tuple(plan.by_id), plan.notes, plan.after_tools,  # noqa: FBT003 - a field
         )  # fmt: skip
         self.session.close()
         return plan
+
+    def _taker(self) -> Callable[[Task], None]:
+        """Return what takes a planned task."""
+        return self.session.add if self.past.is_empty else self._add
 
     def _add(self, task: Task) -> None:
         """Let a task run, or give it the outcome that an earlier run has left for it."""
@@ -633,12 +637,15 @@ class Drive:
 
     def _shown(self, final: Join) -> list[str]:
         """Return the tasks whose results the joiner is shown, if they have any."""
-        return list(final.refs) or [task.id for task in self._left() if not task.owner and not self._is_told(task.id)]
+        guarded = self.session.is_guarded
+        return list(final.refs) or [
+            task.id
+            for task in self._left()
+            if not owner_of(task.id) and not (guarded(task.id) and self._is_told(task.id))
+        ]
 
     def _is_told(self, id_: str) -> bool:
         """Whether a guarded call's value is that of its line, which is shown: one of them is enough."""
-        if not self.session.is_guarded(id_):
-            return False
         line, outcomes = line_of(id_), self.session.outcomes
         return line in outcomes and outcomes[line] is outcomes.get(id_)
 

@@ -262,10 +262,11 @@ def _check_whole(plan: Plan, inputs: Mapping[str, Any]) -> None:
     known: set[str] = set()
     problems = []
     for task in plan.tasks:
-        if not known.issuperset(task.dependencies):
-            problems += [_missing(f"the task {id_!r}", task) for id_ in task.dependencies if id_ not in known]
-        if task.inputs:
-            problems += [_missing(f"the input {name!r}", task) for name in task.inputs if name not in inputs]
+        ids, names = task.reads()
+        if not known.issuperset(ids):
+            problems += [_missing(f"the task {id_!r}", task) for id_ in ids if id_ not in known]
+        if names:
+            problems += [_missing(f"the input {name!r}", task) for name in names if name not in inputs]
         known.add(task.id)
     if problems:
         raise PlanError(problems)

@@ -495,7 +495,8 @@ class Schedule:
             self._wait_for(node, parents)
         if fanouts:
             self._wait_for_items(node, fanouts)
-        self._ready(node, now)
+        if not node.waiting:
+            self._ready(node, now)
         return node
 
     def _enter(self, task: Task) -> Node:
@@ -519,8 +520,10 @@ class Schedule:
         for parent in parents:
             if parent.state not in ENDED:
                 node.waiting += 1
-                parent.children = parent.children or []
-                parent.children.append(node)
+                if parent.children:
+                    parent.children.append(node)
+                else:
+                    parent.children = [node]
             elif parent.state != "done" and parent.lost and not parent.readable:
                 self._lose(node, parent)
 
@@ -546,7 +549,8 @@ class Schedule:
         """Note that something that these nodes wait for is there."""
         for node in nodes:
             node.waiting -= 1
-            self._ready(node, now)
+            if not node.waiting:
+                self._ready(node, now)
 
     def _ready(self, node: Node, now: float) -> None:
         """Hand a node out if it waits for nothing anymore; a call is queued for a slot, unless it is held."""

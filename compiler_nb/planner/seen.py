@@ -42,7 +42,7 @@ class Seen:
     def learn(self, tasks: Mapping[str, Task], outcomes: Mapping[str, Any], tools: Mapping[str, Tool]) -> None:
         """Take what the tools of a run returned; outcomes: of the tasks that have ended, by id."""
         with self._lock:
-            self._uses.update(task.tool for id_, task in tasks.items() if task.tool and not owner_of(id_))
+            self._uses.update(task.tool for task in tasks.values() if task.tool and not owner_of(task.id))
         open_ones = _keys(tools)
         if not open_ones:
             return
@@ -50,9 +50,13 @@ class Seen:
         found: dict[ToolKey, dict[Shapes, None]] = {key: {} for key in open_ones.values()}  # nearly all are alike
         for id_, outcome in outcomes.items():
             name = tasks[id_].tool
-            if left.get(name) and not is_a(outcome, (*NOT_DONE, NotStored, Remote)):
-                left[name] -= 1
+            if name in left and not is_a(outcome, (*NOT_DONE, NotStored, Remote)):
                 found[open_ones[name]][_shape_of(outcome, looks)] = None
+                left[name] -= 1
+                if not left[name]:
+                    del left[name]
+                    if not left:
+                        break
         for key, shapes in found.items():
             self._add(key, shapes)
 

@@ -72,6 +72,11 @@ class Past:
     follow: FollowUp | None = None
     _is_moved: bool = field(default=False, init=False)  # whether a side effect is to be made that was not, or not so
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left, so that each task runs."""
+        return self.keys is None and not self.pins and not self.known
+
     def fresh(self) -> Past:
         """Return a copy for one run to take from, so that an order can be begun any number of times."""
         known = defaultdict(deque, {key: deque(outcomes) for key, outcomes in self.known.items()})

@@ -125,9 +125,13 @@ class Signature:
         return self.parameters if len(self._positional) == len(self.parameters) else None
 
     @functools.cached_property
-    def _checks(self) -> bool:
-        """Whether any argument is checked."""
-        return any(p.check is not None for p in self.parameters)
+    def _checks(self) -> tuple[Callable[[Any], Any] | None, ...]:
+        """What checks each argument, None if nothing does."""
+        return tuple(p.check for p in self.parameters)
+
+    @functools.cached_property
+    def _has_checks(self) -> bool:
+        return any(self._checks)
 
     @functools.cached_property
     def _rest(self) -> Parameter | None:
@@ -162,11 +166,11 @@ class Signature:
         """
         in_order = self._in_order
         if not kwargs and in_order is not None and len(args) == len(in_order):  # nearly all calls
-            if not self._checks:
+            if not self._has_checks:
                 return args, kwargs
             try:
-                pairs = zip(in_order, args, strict=True)
-                return tuple([p.check(value) if p.check else value for p, value in pairs]), kwargs
+                pairs = zip(self._checks, args)  # noqa: B905 - as many, and `strict` takes as long as three checks
+                return tuple([check(value) if check else value for check, value in pairs]), kwargs
             except (ValueError, TypeError):
                 return tuple(map(self._checked, in_order, args)), kwargs  # which says what is wrong with which
         problems = self.fit(args, kwargs)
