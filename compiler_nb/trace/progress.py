@@ -303,7 +303,9 @@ class Progress:
 
     def _change(self, id_: str, state: State, at: float) -> None:
         if id_ not in self.readiness.unneeded:
-            self.tallies.move(id_, self.states[id_], state)
+            if id_ not in self.states:  # nothing said that it was planned
+                self.tallies.add(id_)
+            self.tallies.move(id_, self.states.get(id_, "waiting"), state)
         self.states[id_] = state
         self.changes.append((id_, state, at))
 

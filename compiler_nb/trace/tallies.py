@@ -67,7 +67,7 @@ class Tallies:
 
     def _tally(self, id_: str) -> Tally | None:
         owner = owner_of(id_)
-        return None if owner and is_part(id_) else self.of[owner]
+        return None if owner and is_part(id_) else self.of.get(owner)
 
     def by_state(self, owner: str) -> list[int]:
         """Return the items of a fan-out by state, in the order of STATES."""
