@@ -6,7 +6,7 @@ Theory of operation
     as it comes, so nothing is done for a call that prints nothing. When no run is left, `sys.stdout` is what it was.
     A tool prints on any thread, and an event is emitted on the loop's only. So texts are gathered, and at most once in
     PAUSE seconds those of each task become one event. What is still there when the run ends comes before its end.
-    In a notebook prints are shown with labels (see `printout`), whoever started the run. Elsewhere, as in a script
+    In a notebook prints are shown with labels (see `printout`), whoever started the run. Elsewhere, as in a script,
     those of a run that Python code started are passed on as they come: what a program prints is its own.
 """
 

@@ -129,9 +129,15 @@ class _Showing:
         heads, about = [inert(cell_text(key)) for key in keys], _counted(len(value), "rows")
         return table_html(heads, [cells for cells, _ in found], about), any(holds for _, holds in found)
 
+    @staticmethod
+    def _is_drawn(item: Any, items: Sequence[Any]) -> bool:
+        """Whether an item is drawn on a figure that stands among the same items."""
+        figure = figure_of(item)
+        return figure is not None and figure is not item and any(each is figure for each in items)
+
     def _stacked(self, value: Sequence[Any], depth: int) -> tuple[str, bool]:
-        """Return items one below the other."""
-        cells, holds = self._cells(value[:ROWS], depth)
+        """Return items one below the other, without the axes of a figure that is among them."""
+        cells, holds = self._cells([item for item in value[:ROWS] if not self._is_drawn(item, value)], depth)
         more = f"<p><small>… {len(value) - ROWS:,} more</small></p>" if len(value) > ROWS else ""
         return "".join(f"<div>{cell}</div>" for cell in cells) + more, holds
 

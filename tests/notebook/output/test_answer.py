@@ -205,6 +205,7 @@ def test_a_figure_two_containers_deep_is_a_picture_and_is_shown_once():
     figure, axes = pyplot.subplots()
     for value in ({"plots": [figure]}, [Report("x", [figure])], (figure, axes), {"n": {"a": {"b": axes}}}):
         assert to_html(value).count("<img") == 1, value
+        assert "&lt;Axes" not in to_html(value)
     close_figures({"plots": [{"of": figure}]})
     assert pyplot.get_fignums() == []
 

@@ -10,7 +10,8 @@ const AWAY = 0.3; // share of what is seen: nearer to its middle than this, noth
 const TALL = 0.7; // of the window's height, at most
 const LOWEST = 150;
 export const SMALL = 0.6; // zoom below which calls and times are illegible: a picture is then shown in part,
-const [LEAST_PART, EASY] = [0.7, 0.85]; // at least and at most at this zoom
+const [LEAST_PART, EASY] = [0.7, 0.85]; // at this zoom: in a slim view at the first, in others up to the second
+export const SLIM = 640; // pixels
 
 export class Camera {
   /** @param {SVGSVGElement} svg @param {() => void} moved called after each move */
@@ -63,7 +64,8 @@ export class Camera {
     if (!this.width || !wide || !high) return;
     const whole = this.scaleAt(this.width);
     const partial = whole < SMALL && !all;
-    const k = partial ? Math.min(EASY, Math.max(LEAST_PART, this.width / wide, this.tallest / high)) : whole;
+    const most = this.width < SLIM ? LEAST_PART : EASY;
+    const k = partial ? Math.min(most, Math.max(LEAST_PART, this.width / wide, this.tallest / high)) : whole;
     this.height = Math.round(Math.max(LOWEST, Math.min(this.tallest, high * k)));
     if (move) {
       this.free = false;

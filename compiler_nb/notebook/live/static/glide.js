@@ -23,6 +23,13 @@ export function placeOf(element) {
   return place;
 }
 
+/** @param {Element} element a box @returns {Point} its middle */
+export function middleOf(element) {
+  const { x, y } = placeOf(element);
+  const shape = element.querySelector(".cnb-box");
+  return { x: x + Number(shape?.getAttribute("width") ?? 0) / 2, y: y + Number(shape?.getAttribute("height") ?? 0) / 2 };
+}
+
 /** @param {Map<number, Element>} boxes by task @returns {Map<number, Point>} */
 export function placesOf(boxes) {
   return new Map([...boxes].map(([number, box]) => [number, placeOf(box)]));

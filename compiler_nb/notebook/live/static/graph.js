@@ -1,7 +1,7 @@
 // The graph: pictures and boxes from the kernel, patched in place as states change.
 import { Camera } from "./camera.js";
 import { make, makeButton, makeSvg, rove, say, setState } from "./dom.js";
-import { MOST_GLIDES, glide, placeOf, placesOf } from "./glide.js";
+import { MOST_GLIDES, glide, middleOf, placesOf } from "./glide.js";
 import { Names, measure } from "./names.js";
 import { cleanSvg } from "./sanitize.js";
 import { Stacks } from "./stacks.js";
@@ -79,7 +79,7 @@ export class GraphPane {
       this.bounds = String(run.bounds);
       this.camera.frame(run.bounds, !again && !first);
     }
-    if (come) this.camera.follow([placeOf(come)], false);
+    if (come) this.camera.follow([middleOf(come)], false);
     for (const number of changes.tasks) this._patch(number);
     if (changes.keys.has("models") || changes.keys.has("status")) this.times.writeJoiners();
     this.stacks.update(changes, this.run);
@@ -244,7 +244,7 @@ export class GraphPane {
     this.times.tick();
     if (!this.camera.partial || this.camera.free) return;
     const works = /** @type {SVGElement[]} */ (this.stops.filter((stop) => stop.classList.contains("cnb-running")));
-    this.camera.follow(works.map(placeOf), true);
+    this.camera.follow(works.map(middleOf), true);
   }
 
   // ------------------------------------------------------------- selecting

@@ -59,8 +59,14 @@ export class PlanPane {
     }
     this._caret();
     // a plan that comes whole is read from its beginning, but not one after another
-    const streams = this.feed.live && (run.sections.length > 1 || run.sections.some((section) => !section.closed));
-    if (streams && this.follows && changes.keys.has("text")) this.root.scrollTop = this.root.scrollHeight;
+    if (changes.keys.has("text")) this.follow();
+  }
+
+  /** Show the end of what is written, unless the user has scrolled away from it. */
+  follow() {
+    const { sections } = this.run;
+    const streams = this.feed.live && (sections.length > 1 || sections.some((section) => !section.closed));
+    if (streams && this.follows) this.root.scrollTop = this.root.scrollHeight;
   }
 
   /** @param {number} section @param {number} line from 1 @returns {Chunk|undefined} */

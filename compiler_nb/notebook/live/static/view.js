@@ -1,5 +1,6 @@
 // The view of one run: puts the panes together, and tells them once per repaint what frames changed.
 import { AnswerPane } from "./answer.js";
+import { SLIM } from "./camera.js";
 import { Details } from "./details.js";
 import { make, makeButton, rove } from "./dom.js";
 import { Feed } from "./feed.js";
@@ -13,7 +14,9 @@ import { TimelinePane } from "./timeline.js";
 const TABS = ["Graph", "Timeline", "Table"];
 const TICK = 100;
 const [READABLE, GAIN] = [0.85, 1.12]; // a picture smaller than the first scale takes the place of the plan's text if it grows by the second
-const [SHARE, NARROW] = [0.65, 860]; // the graph's share of the width; below the second width the plan stands above the graph
+// the graph's share of the width; below the second width the plan stands above the graph, and in a slim view it is folded
+// once it is written, for the graph would stand below the page's end
+const [SHARE, NARROW] = [0.65, 860];
 const CROWD = 40; // with more running tasks than this, they do not pulse
 
 class View {
@@ -91,19 +94,20 @@ class View {
 
   _resize() {
     this.graph.camera.resize(this.graph.root.clientWidth);
+    this.plan.follow();
     this.width = this.main.clientWidth;
     this._unfold();
   }
 
-  /** Hide the plan's text, once it is written, if the picture would be too small beside it; unless the user has chosen. */
+  /** Hide the plan's text, once it is written, if it leaves the picture too little room; unless the user has chosen. */
   _unfold() {
     const { camera } = this.graph;
     const all = this.width;
     if (this.chosen || !all || this.graph.root.hidden) return;
     const written = this.feed.run.sections.every((section) => section.closed);
     const [half, whole] = [camera.scaleAt(all * SHARE), camera.scaleAt(all)];
-    const better = this.run.picture !== null && half < READABLE && whole > half * GAIN;
-    const fold = written && better && all > NARROW;
+    const better = half < READABLE && whole > half * GAIN;
+    const fold = written && this.run.picture !== null && (all > NARROW ? better : all < SLIM);
     cancelAnimationFrame(this.folding);
     if (fold === this.folded) return;
     if (this.drawn) this.folding = requestAnimationFrame(() => this._fold(fold)); // the picture comes first
