@@ -27,6 +27,7 @@ from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
+from compiler_nb.text import cut
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
 
@@ -104,6 +105,10 @@ class Compiler(ManyRuns):
         super().__init__(read_settings(given))
         self.given = given
         self._cache: Cache | None = None
+
+    def __repr__(self) -> str:
+        models = ", ".join(dict.fromkeys(self.settings.models.values())) or "no model"
+        return f"<compiler: {models}; tools: {cut(', '.join(self.settings.tools), 80)}>"
 
     @property
     def cache(self) -> Cache:

@@ -51,6 +51,12 @@ def test_tools_in_the_place_of_the_model_are_told(first):
         Compiler(first)
 
 
+def test_a_compiler_shows_its_models_and_tools():
+    """In one line, as the last line of a cell."""
+    assert repr(Compiler(scripted(PLAN), [run])) == "<compiler: scripted:scripted; tools: run, llm, extract>"
+    assert repr(Compiler()) == "<compiler: no model; tools: llm, extract>"
+
+
 def test_a_plan_needs_no_model():
     """A Plan, or its text, is executed as it is; a text without a last line ends in join()."""
     desk = Desk()

@@ -40,7 +40,7 @@ INNER = {
     "Compiler": "begin cells given order order_again order_planned order_resumed prepare recall",
     "History": "begin claim_on close coded facts flush get lineage put refusal remove returned used wait write",
     "Grid": "bar opens table",
-    "Picture": "about engine forms masked more png steady steady_png",
+    "Picture": "about engine forms masked more png steady steady_png width",
     "RunDiff": "ends of_runs secrets",
 }
 """Attributes that other rooms use, and that no user needs."""

@@ -101,7 +101,8 @@ class ScriptedModel:
                 return key, self.replies[key]
         given = ", ".join(map(str, self.replies)) or "none"
         said = f"the script has no reply for the {role}; it has replies for: {given}"
-        raise ModelError(f"{said} ({self._asked()})", **where_of(self))
+        hint = f"add one, or let it be the planner only (--planner, Compiler(planner=...)); {self._asked()}"
+        raise ModelError(f"{said}; {hint if 'planner' in self.replies else self._asked()}", **where_of(self))
 
     def _next(self, role: str, replies: Sequence[ScriptedReply]) -> ScriptedReply:
         used = self._used.get(role, 0)

@@ -265,7 +265,8 @@ class Scope:
 def bound(size: int, limit: int, what: str) -> None:
     """Raise an ExpressionError if there is more of something than allowed."""
     if size > limit:
-        raise ExpressionError(f"that is more than {limit:,} {what}: use a tool")
+        digits = f" ({DIGITS:,} digits)" if what == "bits" else ""
+        raise ExpressionError(f"that is more than {limit:,} {what}{digits}: use a tool")
 
 
 # -------------------------------------------------------------------- what a value is
