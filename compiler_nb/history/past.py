@@ -77,18 +77,23 @@ def taken_over(
     """Return what a run leaves to a plan that comes from it: the values of the tasks that are the same, as they are.
 
     A task that has another tool, tool's code, argument or input than any task of the run has no value there, nor has
-    one that reads it. tools, inputs: the new run's; effects: the side effects of the lineage.
+    one that reads it; nor has one whose value was not stored, if a task that runs or the last line reads it. tools,
+    inputs: the new run's; effects: the side effects of the lineage.
     """
     past = Past(parent=old.id, effects=effects, tools=tools)
     new_hashes, old_hashes = _compared(old, {name: inputs[name] for name in plan.inputs if name in inputs})
     past.keys = Keys(hash_tools(tools), new_hashes)
     keys, known = Keys({**past.keys.tools, **hash_tools(old.settings.tools)}, old_hashes), _known(old)
+    lost: dict[str, Taken] = {}  # what was not stored
     for task in old.progress.tasks.values():
         key = keys.add(task)
         outcome = old.progress.outcomes.get(task.id, CANCELLED)
         if task.id in old.progress.given:  # a value of the user's is not what the plan says
             keys.give(task.id, outcome)
-        elif key is not None and not is_a(outcome, NOT_DONE) and not unstored(outcome):
+        elif key is not None and unstored(outcome):
+            if task.kind == "call" and not task.owner and nature(task, tools) != "effect":
+                lost[key] = known(task.id, ADOPTED)
+        elif key is not None and not is_a(outcome, NOT_DONE):
             past.known[key].append(known(task.id, ADOPTED))
             if owner := keys.by_id.get(task.owner):
                 past.items.setdefault(owner, {}).setdefault(key, []).append(past.known[key][-1])
@@ -96,7 +101,23 @@ def taken_over(
         past.items[key] = old.order.past.items[key]  # it was taken over whole
         for item, found in past.items[key].items():
             past.known[item].extend(found)
+    for key in lost.keys() - _needed(plan, past, lost):
+        past.known[key].append(lost[key])
     return past
+
+
+def _needed(plan: Plan, past: Past, lost: Collection[str]) -> set[str]:
+    """Return the keys of values that were not stored and are needed: read by the last line, or by a task that runs."""
+    keys = past.fresh().keys or Keys({}, {})
+    of = {task.id: keys.add(task) or "" for task in plan}
+    runs = [task for task in plan if of[task.id] not in past.known and of[task.id] not in lost]
+    ahead, needed = [*_values_read(plan.final, of), *(id_ for task in runs for id_ in task.dependencies)], set[str]()
+    while ahead:
+        id_ = ahead.pop()
+        if id_ in of and of[id_] in lost and of[id_] not in needed:
+            needed.add(of[id_])
+            ahead += plan[id_].dependencies
+    return needed
 
 
 def _compared(old: Run, given: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str | None]]:

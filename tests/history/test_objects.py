@@ -181,6 +181,29 @@ def test_a_rerun_from_a_task_computes_again_what_it_reads(history):
     assert sorted(lab.calls) == ["draw 5", "fit 3", "predict 2", "report"]
 
 
+def test_an_edited_plan_computes_again_only_what_it_needs(history):
+    """A model is not fitted again for another figure, but for another prediction, and to be the answer."""
+    lab = Lab()
+    lab.broken = False
+    old = execute(lab, history)
+    compiler = Compiler(None, lab.tools, history=history)
+
+    def edited(*change: str) -> Any:
+        """Return the run of a plan that is edited, and note its calls."""
+        lab.calls.clear()
+        return compiler.execute_sync(PLAN.replace(*change), source=history.load(old.id))
+
+    again = edited("draw(5)", "draw(6)")
+    assert (again.answer, lab.calls) == ("Figure 6", ["draw 6", "report"])
+    assert isinstance(again["m"]["model"], NotStored)
+    assert edited("predict(m, 2)", "predict(m, 3)").answer == "Figure 9"
+    assert sorted(lab.calls) == ["draw 5", "fit 3", "predict 3", "report"]
+    assert isinstance(edited("answer(r)", 'answer(m["model"])').answer, Model)
+    assert lab.calls == ["fit 3"]
+    assert edited("", "").answer == "Figure 6"
+    assert lab.calls == []
+
+
 def test_of_a_fan_out_the_items_run_again_whose_values_were_not_stored(history):
     """The others keep theirs; none of them gets a note in the place of a model."""
     lab = Lab()
