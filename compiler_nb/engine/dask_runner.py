@@ -28,13 +28,25 @@ from distributed import Client, Future, KilledWorker
 from compiler_nb.engine.attempt import failure_of
 from compiler_nb.engine.call import Call, Runner
 from compiler_nb.engine.dask_worker import perform
-from compiler_nb.engine.parcel import LARGE, Boxed, Parcel, pack, pack_function, unpack_error, unpack_small
+from compiler_nb.engine.parcel import (
+    LARGE,
+    Boxed,
+    LeakError,
+    Parcel,
+    Whole,
+    check_bytes,
+    check_large,
+    pack,
+    pack_function,
+    unpack_error,
+    unpack_small,
+)
 from compiler_nb.engine.prints import PRINTS
 from compiler_nb.engine.remote import RemoteSession
 from compiler_nb.errors import ClusterError
-from compiler_nb.models.secret import mask
+from compiler_nb.models.secret import mask, whole_forms
 from compiler_nb.outcome import Failure, Remote
-from compiler_nb.text import describe_error
+from compiler_nb.text import describe_error, type_name
 from compiler_nb.values.remotes import remotes_in, with_values
 
 ANSWERS_WITHIN: Final = 10.0
@@ -44,6 +56,7 @@ BEGINS_WITHIN: Final = 300.0
 TRIES: Final = 3
 """How often a call is sent whose arguments were lost with a worker."""
 FALL_BACK: Final = "run such calls in this process: DaskEngine(client, fall_back=True)"
+WITH_KEY: Final = "would take a key to the cluster, and keys never leave this process"
 T = TypeVar("T")
 
 
@@ -147,18 +160,22 @@ class DaskLink:
             return
         try:
             beside = [
-                each.place.future if type(each) is Remote else await job.runner.sent(self, each)
+                each.place.future if type(each) is Remote else await job.runner.sent(job.call, each)
                 for each in job.parcel.beside
             ]
-            function = job.function if len(job.function) < LARGE else await job.runner.sent(self, job.function)
+            function = job.function if len(job.function) < LARGE else await job.runner.sent(job.call, job.function)
             if job.over:
                 return
             job.sent += 1
             name, key = job.call.name, f"{job.call.name}-{job.key}-{job.sent}"
             arguments = (self.topic, job.key, name, job.call.id, function, job.parcel.data, *beside)
             job.future = self.client.submit(perform, *arguments, key=key, pure=False, retries=0)
+        except ClusterError as error:
+            job.runner.post(job, {"refused": error})
+            return
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the cluster ends the call
-            job.runner.post(job, {"lost": f"{job.call.name} cannot be sent to the cluster: {describe_error(error)}"})
+            told = describe_error(error)[:200]
+            job.runner.post(job, {"lost": f"{job.call.name} cannot be sent to the cluster: {told}"})
             return
         # Not `add_done_callback`, which calls on a thread of Dask's: none can be started when the process ends.
         while job.future is not None and job.future.status == "pending":
@@ -212,7 +229,8 @@ class DaskLink:
             boxes: list[Boxed] = await self.client.gather([each.place.future for each in remotes], asynchronous=True)
         except Exception as error:
             told = ", ".join(dict.fromkeys(each.told for each in remotes[:3]))
-            raise ClusterError(f"a value on the cluster ({told}) cannot come home: {describe_error(error)}") from error
+            reason = describe_error(error).partition("\n")[0]
+            raise ClusterError(f"a value on the cluster ({told}) cannot come home: {reason}") from error
         lost = next((each.lost for each in boxes if each.lost), "")
         if lost:
             raise ClusterError(f"a value was lost with its worker, and could not be made again: {lost}")
@@ -245,7 +263,7 @@ class DaskRunner:
         self._inbox: deque[tuple[SentCall, dict[str, Any]]] = deque()
         self._woken = False
         self._falling: dict[Call, asyncio.Task[None]] = {}
-        self._sent: dict[int, tuple[Any, asyncio.Task[Future]]] = {}  # large objects; used on the client's loop
+        self._sent: dict[int | bytes, tuple[Any, asyncio.Task[Future]]] = {}  # large objects; used on the client's loop
 
     def open(self, session: RemoteSession, here: Runner) -> None:
         """Belong to a session; here: performs what falls back."""
@@ -281,12 +299,16 @@ class DaskRunner:
             call.note_waiting(BEGINS_WITHIN)
             self.link.call(partial(self.link.submit, job))
         except ClusterError as error:
-            if self.fall_back:
-                self._fall_back(call)
-            else:
-                call.end(Failure("arguments", f"{error}; {FALL_BACK}", error))
+            self._refuse(call, error)
         except RuntimeError:  # the client's loop is closed
             call.end(Failure("raised", self.link.gone))
+
+    def _refuse(self, call: Call, error: ClusterError) -> None:
+        """End a call that cannot be sent, or perform it here."""
+        if self.fall_back:
+            self._fall_back(call)
+        else:
+            call.end(Failure("arguments", f"{error}; {FALL_BACK}", error))
 
     def _packed(self, call: Call) -> SentCall:
         """Return a call as it is sent. Raises ClusterError if it cannot be pickled, or holds a key."""
@@ -301,9 +323,10 @@ class DaskRunner:
     def _without_key(self, name: str, data: bytes) -> bytes:
         """Return what is to be sent. Raises ClusterError if there is a key in it."""
         if self.session.secrets:
-            text = data.decode("latin-1")
-            if mask(text, self.session.secrets) is not text:
-                raise ClusterError(f"{name} would take a key to the cluster, and keys never leave this process")
+            narrow = data.replace(b"\0", b"")  # texts of arrays have wide characters
+            for text in (data.decode("latin-1"), narrow.decode("latin-1")):
+                if mask(text, self.session.secrets) is not text:
+                    raise ClusterError(f"{name} {WITH_KEY}")
         return data
 
     def _fall_back(self, call: Call) -> None:
@@ -386,6 +409,9 @@ class DaskRunner:
             value = Remote(report["left"], report["size"], StayingValue(link, job.future))
             self._leave(job)
             call.end(value)
+        elif "refused" in report:
+            self._leave(job)
+            self._refuse(call, report["refused"])
         elif report.get("stays") and self.fall_back:
             self._leave(job)
             self._fall_back(call)
@@ -408,12 +434,35 @@ class DaskRunner:
 
     # ---------------------------------------------------------------- large objects, on the client's loop
 
-    async def sent(self, link: DaskLink, value: Any) -> Future:
-        """Return the future of an object that is sent once, however many calls take it."""
-        known = self._sent.get(id(value))
-        if known is None:
-            known = self._sent[id(value)] = (value, link.loop.create_task(_scatter(link.client, value)))
-        return await known[1]
+    async def sent(self, call: Call, value: Any) -> Future:
+        """Return the future of an object that is sent once, however many calls take it. Raises ClusterError."""
+        key = value.digest if type(value) is Whole else id(value)
+        if key not in self._sent:
+            self._sent[key] = (value, asyncio.get_running_loop().create_task(self._checked(value)))
+        try:
+            return await self._sent[key][1]
+        except LeakError:
+            raise ClusterError(f"{call.name} {WITH_KEY}") from None
+        except ClusterError as error:
+            names = self.session.tools[call.name].positional
+            given = [*zip(names, call.args, strict=False), *call.kwargs.items()]
+            told = next((f"the argument {name!r}" for name, each in given if each is value), "an argument")
+            raise ClusterError(f"{call.name}: {told} ({type_name(value)}) {error}") from None
+
+    async def _checked(self, value: Any) -> Future:
+        """Send a large object, unless it cannot be, or holds a key. Raises ClusterError, LeakError."""
+        keys = whole_forms(self.session.secrets)
+        try:
+            if type(value) is Whole:
+                check_bytes(value.data, keys)
+            elif type(value) is not bytes:  # of a function, which was looked at
+                await asyncio.to_thread(check_large, value, keys)
+        except LeakError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a value's own methods may raise anything
+            raise ClusterError(f"cannot be sent to the cluster: {describe_error(error)[:200]}") from None
+        link: DaskLink = self.link  # type: ignore[assignment]  # whoever sends is connected
+        return await _scatter(link.client, value)
 
     def forget_sent(self, link: DaskLink) -> None:
         """Send large objects again when they are needed: a worker died that may have held one."""

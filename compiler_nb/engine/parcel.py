@@ -36,6 +36,10 @@ SMALL: Final = 16_000
 PARTS: Final = 1_000
 """Parts of plain data up to which it does."""
 _ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+_PLAIN: Final = frozenset({str, bytes, bytearray, list, tuple, dict, set, frozenset})
+_NUMBERS: Final = "biufcmM"
+"""Kinds of columns and arrays that hold neither objects nor texts."""
+_TABLES: Final = frozenset({"DataFrame", "Series", "Index", "RangeIndex", "ndarray"})
 _BESIDE: Final[ContextVar[Sequence[Any]]] = ContextVar("compiler_nb_beside")
 
 
@@ -54,6 +58,13 @@ class Boxed:
         return int(sizeof(self.value))
 
 
+class Whole(NamedTuple):
+    """A large argument of plain data, as bytes: it is sent once, known by their digest."""
+
+    digest: bytes
+    data: bytes
+
+
 class Parcel(NamedTuple):
     """The arguments of a call as bytes, with what goes beside them: values of the cluster, and large objects."""
 
@@ -69,14 +80,15 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         self.beside: list[Any] = []
 
     def reducer_override(self, obj: Any) -> Any:
-        if type(obj) is Remote or (not isinstance(obj, type) and not callable(obj) and sizeof(obj) >= LARGE):
+        if type(obj) in (Remote, Whole) or (not isinstance(obj, type) and not callable(obj) and sizeof(obj) >= LARGE):
             self.beside.append(obj)
             return _from_beside, (len(self.beside) - 1,)
         return super().reducer_override(obj)
 
 
 def _from_beside(number: int) -> Any:
-    return _BESIDE.get()[number]
+    found = _BESIDE.get()[number]
+    return pickle.loads(found.data) if type(found) is Whole else found  # noqa: S301 - as in `unpack`
 
 
 # -------------------------------------------------------------------- sent
@@ -141,7 +153,8 @@ def pack_function(name: str, function: Callable[..., Any]) -> bytes:
 def pack(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], names: Callable[[int], str]) -> Parcel:
     """Return the arguments of a call. Raises ClusterError that names the argument; names: of the positional ones."""
     try:
-        return _packed((args, dict(kwargs)))
+        whole = tuple(map(_whole, args)), {name: _whole(each) for name, each in kwargs.items()}
+        return _packed(whole)
     except Exception:
         for told, value in (*((names(place), value) for place, value in enumerate(args)), *kwargs.items()):
             try:
@@ -149,6 +162,17 @@ def pack(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], names: Cal
             except Exception as error:  # noqa: BLE001 - as above
                 raise ClusterError(f"{name}: the argument {told!r} ({type_name(value)}) {_reason(error)}") from None
         raise
+
+
+def _whole(value: Any) -> Any:
+    """Return an argument as bytes if it is large and plain data; otherwise as it is.
+
+    The pickler's hook is not asked about lists and texts, and one that was checked may be another object in each call.
+    """
+    if type(value) not in _PLAIN or len(value) < LARGE // 100 or sizeof(value) < LARGE:
+        return value
+    parcel = _packed(value)
+    return value if parcel.beside else Whole(hashlib.blake2b(parcel.data, digest_size=16).digest(), parcel.data)
 
 
 def _packed(value: Any) -> Parcel:
@@ -232,21 +256,63 @@ def _parts(value: Any, left: int) -> int:
     return left
 
 
+# -------------------------------------------------------------------- what may not leave
+
+
+class LeakError(Exception):
+    """What is to be sent holds a key."""
+
+
 class _Sink(io.RawIOBase):
-    """Takes bytes and keeps none."""
+    """Takes bytes and keeps none; raises LeakError if one of the keys is in them, in whatever width of characters."""
+
+    def __init__(self, keys: Sequence[bytes] = ()) -> None:
+        self.keys, self.last = keys, b""
+        self.longest = 4 * max(map(len, keys), default=0)
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        return len(memoryview(data).cast("B"))
+        view = memoryview(data).cast("B")
+        if self.keys:
+            text = self.last + bytes(view)
+            check_bytes(text, self.keys)
+            self.last = text[-self.longest :]
+        return len(view)
+
+
+def check_bytes(data: bytes, keys: Sequence[bytes]) -> None:
+    """Raise LeakError if one of the keys is in data, in whatever width of characters."""
+    narrow = data.replace(b"\0", b"") if keys else data
+    if any(key in data or key in narrow for key in keys):
+        raise LeakError
 
 
 def check_result(name: str, value: Any) -> None:
-    """Raise ClusterError if a result cannot leave its worker; tables and arrays always can, and are not tried."""
-    if type(value).__module__.partition(".")[0] in ("numpy", "pandas"):
-        return
+    """Raise ClusterError if a result cannot leave its worker."""
     try:
-        cloudpickle.Pickler(_Sink(), protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+        check_large(value)
     except Exception as error:  # noqa: BLE001 - as above
         raise ClusterError(f"{name}: its result ({type_name(value)}) {_reason(error)}") from None
+
+
+def check_large(value: Any, keys: Sequence[bytes] = ()) -> None:
+    """Try to pickle an object, which may be large; raise what its pickling raises, LeakError if it holds a key.
+
+    Tables and arrays are not tried without need: numbers can always be sent, and columns of texts hold at most keys.
+    """
+    has_texts, has_objects = _contents(value)
+    if has_objects or (has_texts and keys):
+        cloudpickle.Pickler(_Sink(keys), protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+
+
+def _contents(value: Any) -> tuple[bool, bool]:
+    """Return whether there may be texts in a value, and whether there may be objects."""
+    kind = type(value)
+    if kind.__module__.partition(".")[0] not in ("numpy", "pandas") or kind.__name__ not in _TABLES:
+        return True, True
+    columns = [*value.dtypes] if kind.__name__ == "DataFrame" else [value.dtype]
+    columns += [value.index.dtype] if hasattr(value, "index") else []
+    texts = any(getattr(each, "kind", "O") not in _NUMBERS for each in columns)
+    return texts, any(getattr(each, "hasobject", False) for each in columns)

@@ -118,14 +118,17 @@ class Pool:
             self._grow(1)
 
     def close(self) -> None:
-        """Let the threads end when they are idle."""
-        for _ in range(self.living + self.abandoned):
-            self.jobs.put(None)
+        """Let the threads end when they are idle.
+
+        Each passes the word on: one whose job ended while it was given up is not counted anymore, but waits, too.
+        """
+        self.jobs.put(None)
 
     def _work(self) -> None:
         while True:
             job = self.jobs.get()
             if job is None:
+                self.jobs.put(None)
                 return
             job.run()
             self.results.append(job)

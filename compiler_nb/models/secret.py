@@ -168,6 +168,12 @@ def _starred(text: str, hidden: bytearray, *, after_stars: bool = False) -> str:
     return shown.removeprefix(STARS) if after_stars and hidden[:1] == b"\x01" else shown
 
 
+def whole_forms(secrets: Iterable[Secret]) -> tuple[bytes, ...]:
+    """Return keys as bytes, plain and encoded, for data that is too large to look for their pieces."""
+    forms = (form.encode("utf-8", "replace") for secret in secrets for form in _forms(secret.reveal()))
+    return tuple(dict.fromkeys(forms))
+
+
 def _forms(key: str) -> Iterator[str]:
     """Yield the forms in which a key may be written: plain, in an address, in JSON, in a page, nested, in base64."""
     if len(key) < SHORTEST or key.casefold() in PLACEHOLDERS:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from compiler_nb.outcome import Failure, Remote
+
+_HOLDERS: Final = frozenset({Remote, Failure, list, tuple, dict})
 
 
 def remotes_in(value: Any) -> Iterator[Remote]:
@@ -13,12 +15,11 @@ def remotes_in(value: Any) -> Iterator[Remote]:
     kind = type(value)
     if kind is Remote:
         yield value
-    elif kind is list or kind is tuple:
-        for item in value:
-            yield from remotes_in(item)
-    elif kind is dict:
-        for item in value.values():
-            yield from remotes_in(item)
+    elif kind is list or kind is tuple or kind is dict:
+        items = value.values() if kind is dict else value
+        if not _HOLDERS.isdisjoint(map(type, items)):  # most large ones hold numbers: this is quick
+            for item in items:
+                yield from remotes_in(item)
     elif kind is Failure and value.partial is not None:
         yield from remotes_in(value.partial)
 

@@ -19,6 +19,7 @@ from compiler_nb.history import History
 from compiler_nb.outcome import Cancelled, Skipped
 from compiler_nb.run import Run
 from compiler_nb.tool import tool
+from tests.support.cluster import BIG, execute, numbers, total
 
 COVERS = ("remote.py",)
 
@@ -32,17 +33,6 @@ def engine(request):
 @tool
 def add(a: int, b: int) -> int:
     return a + b
-
-
-@tool
-def numbers(count: int) -> list:
-    """Make more than comes home with the end of a call."""
-    return list(range(count))
-
-
-@tool
-def total(values: list) -> int:
-    return sum(values)
 
 
 @tool
@@ -63,11 +53,6 @@ def name() -> str:
 
 
 TOOLS = [add, numbers, total, fail, later, name]
-BIG = 5_000
-
-
-def execute(engine, plan: str, tools=TOOLS, inputs=None, **options) -> Run:
-    return Compiler(None, tools, engine=engine, **options).execute_sync(plan, inputs)
 
 
 @pytest.mark.slow
@@ -82,7 +67,7 @@ d = later(big[4])
 e = total(values=[b, c, d])
 answer((a, b, c, d, e, len(big)))
 """
-    run = execute(engine, plan)
+    run = execute(engine, plan, TOOLS)
     assert run.answer == (3, sum(range(BIG)), 3, -4, sum(range(BIG)) - 1, BIG), run.error
     assert run["big"] == list(range(BIG))
     assert set(run.results) == {"a", "big", "b", "c", "d", "d.1", "e"} - {"d.1"}
@@ -98,7 +83,7 @@ all = add(*sums)
 first = [part[0] + n for n, part in parts.items()]
 answer([sums, one, all, first])
 """.replace("add(*sums)", "total(sums)")
-    run = execute(engine, plan)
+    run = execute(engine, plan, TOOLS)
     s = sum(range(BIG))
     assert run.answer == [[s, s + BIG], s, 2 * s + BIG, [BIG, BIG + 1]], (run.error, run.failures)
     assert [len(part) for part in run["parts"].values()] == [BIG, BIG + 1]
@@ -106,7 +91,7 @@ answer([sums, one, all, first])
 
 def test_guards_read_values_wherever_they_are(engine):
     """A call that is not needed is not made."""
-    run = execute(engine, f"big = numbers({BIG})\nx = total(big) if big[1] == 1 else fail('no')\nanswer(x)")
+    run = execute(engine, f"big = numbers({BIG})\nx = total(big) if big[1] == 1 else fail('no')\nanswer(x)", TOOLS)
     assert run.answer == sum(range(BIG))
     assert run.state("x.2") == "skipped"
 
@@ -136,7 +121,7 @@ e = scaled(words)
 
 def test_a_failure_has_its_error_and_the_line_of_the_tool(engine):
     """And those that depend on it are skipped; others go on."""
-    run = execute(engine, "a = fail('no luck')\nb = add(a, 1)\nc = add(1, 1)\nanswer(c)")
+    run = execute(engine, "a = fail('no luck')\nb = add(a, 1)\nc = add(1, 1)\nanswer(c)", TOOLS)
     failure = run.failures["a"]
     assert (failure.kind, failure.message, type(failure.error)) == ("raised", "ValueError: no luck", ValueError)
     assert "raise ValueError(message)" in failure.traceback
@@ -164,7 +149,7 @@ def test_a_call_is_tried_again_as_often_as_its_tool_says(engine, tmp_path):
 
 def test_what_a_tool_prints_is_noted_as_its_own(engine, capsys):
     """With the text in the events of its task."""
-    run = execute(engine, "a = name()\nb = name()\nanswer([a, b])")
+    run = execute(engine, "a = name()\nb = name()\nanswer([a, b])", TOOLS)
     assert run.answer == ["a", "b"]
     told = {event.task: event.text for event in run.events if type(event) is TaskPrinted}
     assert told == {"a": "here is a\n", "b": "here is b\n"}
@@ -350,7 +335,7 @@ def random_plan(seed: int) -> str:
 def test_random_plans_end_alike_on_both_engines(dask_client, seed):
     """Each task in the same state, with the same value."""
     plan = random_plan(seed)
-    runs = [execute(engine, plan) for engine in ("local", DaskEngine(dask_client))]
+    runs = [execute(engine, plan, TOOLS) for engine in ("local", DaskEngine(dask_client))]
     one, other = ({id_: run.state(id_) for id_ in run.progress.tasks} for run in runs)
     assert one == other
     assert runs[0].results == runs[1].results

@@ -5,35 +5,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 import time
 
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.engine import dask_runner
-from compiler_nb.engine.dask import DaskEngine, read_engine
+from compiler_nb.engine.dask import DaskEngine, NamedEngine, read_engine
 from compiler_nb.engine.parcel import ClusterError, pack, pack_function, pack_small, unpack, unpack_function
 from compiler_nb.errors import ToolError
 from compiler_nb.events import TaskEnded, TaskFetched, Warned
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.outcome import Remote
 from compiler_nb.tool import tool
-from tests.support.cluster import kill, started, wait_for
+from tests.support.cluster import BIG, execute, kill, numbers, total, wait_for
 
 COVERS = ("dask_runner.py", "dask_worker.py", "parcel.py")
-BIG = 5_000
-
-
-@tool
-def numbers(count: int) -> list:
-    return list(range(count))
-
-
-@tool
-def total(values: list) -> int:
-    return sum(values)
 
 
 class Opened:
@@ -45,12 +35,6 @@ class Opened:
     def __setstate__(self, state):
         self.folder = state["folder"]
         (self.folder / f"read-{os.getpid()}").touch()
-
-
-def execute(client, plan, tools, inputs=None, **options):
-    fall_back = options.pop("fall_back", False)
-    compiler = Compiler(None, tools, engine=DaskEngine(client, fall_back=fall_back), **options)
-    return compiler.execute_sync(plan, inputs)
 
 
 # -------------------------------------------------------------------- what stays
@@ -102,6 +86,22 @@ def test_a_large_input_is_sent_once(dask_client, monkeypatch):
     run = execute(dask_client, "xs = [part(data, n) for n in range(6)]\nanswer(xs)", [part],
                   {"data": numpy.arange(200_000.0)})  # fmt: skip
     assert (run.answer, sent) == ([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], [1])
+
+
+@pytest.mark.parametrize("kind", [list, "x".join], ids=["list", "text"])
+def test_a_large_list_or_text_is_sent_once(dask_client, monkeypatch, kind):
+    """By its content: what a tool's annotation checks is another object in each call."""
+    sent = []
+    scatter = dask_runner._scatter
+    monkeypatch.setattr(dask_runner, "_scatter", lambda client, value: sent.append(1) or scatter(client, value))
+
+    @tool
+    def part(values: list[str] | str, n: int) -> str:
+        return values[n]
+
+    data = kind(str(number) for number in range(300_000))
+    run = execute(dask_client, "xs = [part(data, n) for n in range(4)]\nanswer(xs)", [part], {"data": data})
+    assert (run.answer, sent) == (list(data[:4]), [1]), run.failures
 
 
 # -------------------------------------------------------------------- what is sent
@@ -161,7 +161,49 @@ def test_what_does_not_pickle_runs_here_if_that_is_wanted(dask_client):
     assert run.answer == (os.getpid(), BIG + 1), run.failures
 
 
+def test_what_is_large_and_does_not_pickle_is_named_too(dask_client):
+    """An argument that would go beside the others, and a table as a result; with `fall_back` both run here."""
+    pandas = pytest.importorskip("pandas")
+
+    @tool
+    def count(table: object) -> int:
+        return len(table)
+
+    @tool
+    def locks(n: int) -> object:
+        return pandas.DataFrame({"lock": [threading.Lock() for _ in range(n)]})
+
+    plan = "a = count(table)\nb = locks(2)\nc = count(b)\njoin(a, c)"
+    inputs = {"table": pandas.DataFrame({"lock": [threading.Lock()] * 200_000})}
+    run = execute(dask_client, plan, [count, locks], inputs)
+    told = "(DataFrame) cannot be sent to the cluster: TypeError: cannot pickle '_thread.lock' object; run such calls"
+    assert run.failures["a"].message.startswith(f"count: the argument 'table' {told}")
+    assert run.failures["b"].message.startswith(f"locks: its result {told}")
+    assert execute(dask_client, plan, [count, locks], inputs, fall_back=True).answer == {"a": 200_000, "c": 2}
+
+
 KEY = "sk-canary-6f1b9d2c84aa7e35"
+
+
+@pytest.mark.parametrize("make", ["table of texts", "table of objects", "array", "list", "text"])
+def test_a_key_in_what_is_large_never_leaves(dask_client, make):
+    """In whatever form: what goes beside the arguments is looked at before it is sent."""
+    numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+    values = {
+        "table of texts": lambda: pandas.DataFrame({"k": [f"{n} {KEY}" for n in range(60_000)]}),
+        "table of objects": lambda: pandas.DataFrame({"k": [*range(200_000), KEY]}, dtype=object),
+        "array": lambda: numpy.array([KEY] * 20_000),
+        "list": lambda: [*map(str, range(300_000)), KEY],
+        "text": lambda: "x" * 2_000_000 + KEY,
+    }
+
+    @tool
+    def count(values: object) -> int:
+        return len(values)
+
+    model = OpenAIModel("gpt", base_url="http://127.0.0.1:9", api_key=KEY)
+    run = execute(dask_client, "a = count(values)", [count], {"values": values[make]()}, planner=model)
+    assert "keys never leave" in run.failures["a"].message
 
 
 def test_a_key_never_leaves(dask_client, monkeypatch):
@@ -184,6 +226,27 @@ def test_a_key_never_leaves(dask_client, monkeypatch):
     assert ["keys never leave" in run.failures[id_].message for id_ in "ab"] == [True, True]
     assert len(sent) == 1
     assert KEY not in repr(sent)
+
+
+def test_workers_that_we_start_do_not_inherit_the_keys_of_models(monkeypatch):
+    """But everything else of the environment; their number is told, and they serve the next run, too."""
+    monkeypatch.setattr("compiler_nb.engine.dask.MOST_WORKERS", 1)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("MY_SETTING", "mine")
+
+    @tool
+    def known() -> list:
+        return [os.environ.get("OPENAI_API_KEY"), os.environ["MY_SETTING"]]
+
+    engine = NamedEngine("")
+    try:
+        runs = [execute(engine, "answer(known())", [known]) for _ in range(2)]
+        assert [run.answer for run in runs] == [["", "mine"]] * 2
+        assert [run.progress.where for run in runs] == ["on 1 Dask worker"] * 2
+    finally:
+        client = engine._made.client
+        client.cluster.close()
+        client.close()
 
 
 # -------------------------------------------------------------------- workers that die
@@ -238,26 +301,30 @@ answer([a, b, sums, first, second])
 
 
 @pytest.mark.slow
-def test_a_call_that_kills_its_workers_is_given_up(tmp_path):
+def test_a_call_that_kills_its_workers_is_given_up(dask_client):
     """After as many as Dask allows; the failure says so, and others go on."""
 
     @tool
     def deadly() -> int:
         os._exit(1)
 
-    with started() as client:
-        client.run_on_scheduler(_allow_no_failures)
-        run = execute(client, "a = deadly()\nb = numbers(2)\nanswer(b)", [deadly, numbers])
+    allowed = dask_client.run_on_scheduler(_allow_failures, 0)
+    try:
+        run = execute(dask_client, "a = deadly()\nb = numbers(2)\nanswer(b)", [deadly, numbers])
+    finally:
+        dask_client.run_on_scheduler(_allow_failures, allowed)
     assert run.answer == [0, 1]
     assert "deadly was lost with its workers" in run.failures["a"].message
+    dask_client.wait_for_workers(2, timeout=60)
 
 
-def _allow_no_failures(dask_scheduler):
-    dask_scheduler.allowed_failures = 0
+def _allow_failures(most, dask_scheduler):
+    before, dask_scheduler.allowed_failures = dask_scheduler.allowed_failures, most
+    return before
 
 
 @pytest.mark.slow
-def test_a_cluster_that_is_gone_is_said_so(tmp_path):
+def test_a_cluster_that_is_gone_is_said_so(dask_client, tmp_path):
     """In the middle of a run, and to the next one; nothing hangs."""
     began, gate = tmp_path / "began", tmp_path / "gate"
 
@@ -268,7 +335,7 @@ def test_a_cluster_that_is_gone_is_said_so(tmp_path):
             time.sleep(0.01)
         return 1
 
-    with started(1) as client:
+    with Client(dask_client.scheduler.address, set_as_default=False) as client:
         compiler = Compiler(None, [hang, numbers], engine=DaskEngine(client))
 
         def close():
@@ -316,15 +383,12 @@ def test_a_call_that_waits_for_a_worker_is_not_late(dask_client, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_asynchronous_client_works_on_its_own_loop():
+def test_an_asynchronous_client_works_on_its_own_loop(dask_client):
     """On the loop of the run, and on another one; what has stayed comes home before the run ends."""
 
     async def main():
-        async with (
-            LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", asynchronous=True,
-                         memory_limit=0) as cluster,
-            Client(cluster, asynchronous=True, set_as_default=False) as client,
-        ):  # fmt: skip
+        address = dask_client.scheduler.address
+        async with Client(address, asynchronous=True, set_as_default=False) as client:
             compiler = Compiler(None, [numbers, total], engine=DaskEngine(client))
             plan = f"a = numbers({BIG})\nb = total(a)\nanswer(b)"
             one = await compiler.execute(plan)
@@ -348,12 +412,32 @@ def test_a_named_cluster_is_connected_when_the_first_run_begins(dask_client):
     engine._made.client.close()
 
 
-def test_nobody_at_the_address(monkeypatch):
-    """It is said within the time that a connection may take."""
-    monkeypatch.setattr("compiler_nb.engine.dask.CONNECTS_WITHIN", 0.2)
-    run = Compiler(None, [numbers], engine="dask:tcp://127.0.0.1:1").execute_sync("answer(numbers(2))")
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("tcp://127.0.0.1:1", "ConnectionRefusedError"),
+        ("127.0.0.1:1", "ConnectionRefusedError"),
+        ("somewhere", "missing port number in address 'somewhere'"),
+        ("http://127.0.0.1:1", "unknown address scheme 'http'"),
+    ],
+)
+def test_nobody_at_the_address(address, why):
+    """It is said at once, with what is wrong there."""
+    run = Compiler(None, [numbers], engine=f"dask:{address}").execute_sync("answer(numbers(2))")
     assert run.status == "failed"
-    assert "no Dask scheduler answers at tcp://127.0.0.1:1: start one there (dask scheduler)" in run.error
+    assert f"no Dask scheduler answers at {address}: start one there (dask scheduler)" in run.error
+    assert why in run.error
+    assert run.seconds < 5
+
+
+def test_something_else_at_the_address(monkeypatch):
+    """A server that never answers, or not as a scheduler does, is left alone in the time that a connection may take."""
+    monkeypatch.setattr("compiler_nb.engine.dask.CONNECTS_WITHIN", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        run = Compiler(None, [numbers], engine=f"dask:{address}").execute_sync("answer(numbers(2))")
+    assert run.status == "failed"
+    assert f"no Dask scheduler answers at {address}" in run.error
 
 
 def test_an_engine_is_checked_when_it_is_given(monkeypatch):

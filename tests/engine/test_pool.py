@@ -128,3 +128,22 @@ def test_threads_end_when_the_pool_is_closed():
     for thread in threads:
         thread.join(1)
         assert not thread.is_alive()
+
+
+def test_a_thread_whose_job_is_given_up_as_it_ends_does_not_stay():
+    """Its result is there and not yet reported; it is not counted anymore, but waits for the next job."""
+    threads = []
+
+    async def main(pool):
+        job = job_of(lambda: threads.append(threading.current_thread()), lambda job: None)
+        pool.submit(job)
+        while not pool.woken:  # the loop is held, so that the end stays unreported
+            time.sleep(0.001)  # noqa: ASYNC251 - as said
+        time.sleep(0.01)  # noqa: ASYNC251 - the thread goes back to wait
+        pool.abandon(job)
+        await asyncio.sleep(0.001)
+        assert not pool.results
+
+    run(main)
+    threads[0].join(2)
+    assert not threads[0].is_alive()

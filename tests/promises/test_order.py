@@ -12,7 +12,7 @@ import pytest
 from compiler_nb.outcome import is_lost
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
-from tests.support.programs import TOOLS, Broken, Ledger, Store, broken, random_program, sequentially
+from tests.support.programs import TOOLS, Broken, Ledger, Store, broken, in_lines, random_program, sequentially
 from tests.support.scale import seed, times
 from tests.support.session import perform, states
 
@@ -87,16 +87,6 @@ class Shop:
             return broken(name, args, 0)
 
         return tool(name=name, pure=True)(call)
-
-
-def in_lines(made):
-    """Return what was made, of each line the calls in any order: items of a fan-out go together."""
-    lines: list[tuple[int, Counter]] = []
-    for mark, call in made:
-        if not lines or lines[-1][0] != mark:
-            lines.append((mark, Counter()))
-        lines[-1][1][call] += 1
-    return lines
 
 
 def test_side_effects_and_reads_keep_the_order_of_the_plan(figure):

@@ -58,6 +58,16 @@ class Store:
         return self.numbers[key]
 
 
+def in_lines(made: list[tuple[int, tuple[Any, ...]]]) -> list[tuple[int, Counter[tuple[Any, ...]]]]:
+    """Return what a store has made, of each line the calls in any order: items of a fan-out go together."""
+    lines: list[tuple[int, Counter[tuple[Any, ...]]]] = []
+    for mark, call in made:
+        if not lines or lines[-1][0] != mark:
+            lines.append((mark, Counter()))
+        lines[-1][1][call] += 1
+    return lines
+
+
 LITERALS = {
     "list": "[3, 1, 2]",
     "dict": "{1: 5, 2: 6}",
