@@ -32,7 +32,8 @@ from compiler_nb.operations.bounds import (
     weigh,
     whole,
 )
-from compiler_nb.operations.growth import check_operator, is_mixed
+from compiler_nb.operations.growth import check_operator
+from compiler_nb.operations.sizes import is_mixed
 from compiler_nb.operations.tables import cells, kind_of
 
 _SETS: Final = frozenset({set, frozenset})
@@ -100,8 +101,7 @@ def _of_tables(sign: str, left: Any, right: Any, scope: Scope) -> Any:
 
 def _spend_on_tables(sign: str, left: Any, right: Any, scope: Scope) -> None:
     scope.heavy(left, right)
-    check_operator(sign, left, right)
-    if is_mixed(left) or is_mixed(right):  # each item is tried within bounds, for the library has none
+    if check_operator(sign, left, right):  # each item is tried within bounds, for the library has none
         if len({part.size for part in (left, right) if kind_of(part)}) > 1:
             raise ExpressionError("columns of objects can be combined only if they are equally long: use a tool")
         parts = [cells(part) if kind_of(part) else repeat(part) for part in (left, right)]
@@ -163,7 +163,7 @@ def compare(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     if kind_of(left) or kind_of(right):
         scope.heavy(left, right)
         for part in (left, right):
-            spend_on_parts(cells(part) if is_mixed(part) else None, scope)
+            spend_on_parts(cells(part) if kind_of(part) and is_mixed(part) else None, scope)
     _bound_exact(left, right)
     if sign in ("in", "not in"):
         return _is_in(left, right, scope) is (sign == "in")

@@ -28,9 +28,22 @@ def check_pattern(name: str, given: dict[str, Any]) -> None:
         return
     if type(pattern) is not str:
         raise ExpressionError(f".str.{name}() takes a text to look for, not {type(pattern).__name__}")
-    usual = {"contains": True, "replace": False}.get(name, len(pattern) != 1)
-    if given.get("regex", usual) is not False and _SPECIAL.intersection(pattern) and (wrong := _not_linear(pattern)):
+    if is_pattern(name, given) and _SPECIAL.intersection(pattern) and (wrong := _not_linear(pattern)):
         raise ExpressionError(f".str.{name}({pattern[:60]!r}): {wrong}; to look for the text itself, add regex=False")
+
+
+def is_pattern(name: str, given: dict[str, Any]) -> bool:
+    """Whether a text is looked for as a pattern, as pandas has it if nothing is said."""
+    pattern = given.get("pat")
+    usual = {"contains": True, "replace": False}.get(name, type(pattern) is str and len(pattern) != 1)
+    return type(pattern) is str and given.get("regex", usual) not in (False, None)
+
+
+def least_width(pattern: str) -> int:
+    """Return how many characters a pattern finds at least."""
+    from re import _parser  # type: ignore[attr-defined]  # noqa: PLC0415 - the only place that says what a pattern is
+
+    return int(_parser.parse(pattern).getwidth()[0])
 
 
 def _not_linear(pattern: str) -> str:

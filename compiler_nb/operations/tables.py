@@ -51,7 +51,15 @@ def view_of(value: Any) -> str:
 def base_of(view: Any) -> Any:
     """Return the table that a view is of."""
     parts = vars(view)
-    return parts["obj"] if "obj" in parts else parts["_parent"]
+    if "obj" in parts:
+        return parts["obj"]
+    return parts.get("_orig", parts["_parent"])  # what texts are asked of may be a category, and its parent the list
+
+
+def selected_of(view: Any) -> Any:
+    """Return the columns that are chosen of a view, as in `groupby("a")[["b"]]`; otherwise all of its table."""
+    table, chosen = base_of(view), vars(view).get("_selection")
+    return table[chosen] if chosen is not None and kind_of(table) == "DataFrame" else table
 
 
 def is_column(value: Any) -> bool:
@@ -78,7 +86,8 @@ def items(table: Any) -> Any:
 
 def cells(table: Any) -> list[Any]:
     """Return all cells of a table as they are, row by row."""
-    return list(sys.modules["numpy"].asarray(table, dtype=object).ravel())
+    found: list[Any] = sys.modules["numpy"].asarray(table, dtype=object).ravel().tolist()
+    return found
 
 
 def missing(column: Any) -> Any:
