@@ -8,6 +8,7 @@ import typing
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from compiler_nb.grammar.domain import Domain, domain_of
 from compiler_nb.signature.arguments import Parameter
@@ -25,8 +26,18 @@ _TYPES: Final = {
 }  # fmt: skip
 
 
+_KNOWN: Final = WeakKeyDictionary[Tool, str]()
+"""What is told of tools: of thousands each question looks at many again."""
+
+
 def describe_arguments(tool: Tool) -> str:
     """Return a line such as `where unit is "C" or "F"; order is {"id": str, "days"?: int}`, "" if nothing needs it."""
+    if tool not in _KNOWN:
+        _KNOWN[tool] = _line(tool)
+    return _KNOWN[tool]
+
+
+def _line(tool: Tool) -> str:
     told = [(each.name, _describe(each)) for each in tool.parameters if each.check is not None]
     shown = "; ".join(f"{name} is {words}" for name, words in told if words)
     return f"where {shown}" if shown else ""

@@ -138,14 +138,16 @@ def choose(
         return ToldTools(tools, ())
     must = {*needed, *(tool.name for tool in every if not tool.regular)}
     kept = {tool.name: tool for tool in every if tool.name in must}
-    left, missed = tokens * (1 - NAMED) - sum(map(size, kept.values())), 0
+    left, missed, shortest = tokens * (1 - NAMED) - sum(map(size, kept.values())), 0, tokens
     order = [every[place] for place in ranked(every, question, used)]
     for tool in order:
-        if missed == MISSED:
+        if missed == MISSED or (missed and left < shortest):  # hardly any would fit, and each is described for it
             break
         if tool.name in kept:
             continue
-        if (taken := size(tool)) <= left:
+        taken = size(tool)
+        shortest = min(shortest, taken)
+        if taken <= left:
             kept[tool.name] = tool
             left -= taken
         else:  # it is too long, but another one may fit

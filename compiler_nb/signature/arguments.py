@@ -50,13 +50,17 @@ class Signature:
             return {}
 
     @functools.cached_property
+    def _inspected(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    @functools.cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Its parameters in order."""
         try:
-            signature = inspect.signature(self.function)
+            declared = self._inspected.parameters.values()
         except (TypeError, ValueError) as error:
             raise ToolError(f"{self.name} has no readable signature; wrap it in a function of your own") from error
-        return tuple(self._parameter(parameter) for parameter in signature.parameters.values())
+        return tuple(self._parameter(parameter) for parameter in declared)
 
     @property
     def positional(self) -> tuple[str, ...]:
@@ -80,7 +84,7 @@ class Signature:
     def signature(self) -> str:
         """One line: name, parameters with types and defaults, return type."""
         try:
-            signature = inspect.signature(self.function)
+            signature = self._inspected
         except (TypeError, ValueError):
             return f"{self.name}(...)"
         kinds = [parameter.kind for parameter in signature.parameters.values()]

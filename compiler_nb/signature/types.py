@@ -99,6 +99,8 @@ def _fields_of(kind: type) -> dict[str, Any]:
     A field that may be absent has a question mark behind its name.
     """
     names = tuple(kind.__annotations__) if typing.is_typeddict(kind) else declared(kind)
+    if not names:
+        return {}
     try:
         hints = typing.get_type_hints(kind, include_extras=True)
     except Exception:  # noqa: BLE001 - a hint that cannot be resolved

@@ -177,3 +177,12 @@ def test_the_budget_is_a_setting():
     assert "Other tools, by name only" in texts(compiler.settings.planner, "planner")[0]
     with pytest.raises(ValueError, match="tool_tokens must be a whole number of tokens from 1, not 0"):
         Compiler(tool_tokens=0)
+
+
+def test_few_more_tools_are_looked_at_than_there_is_room_for():
+    """Once what is left is less than any of them takes, the other hundreds are not described to see that."""
+    tools = many(400)
+    described = choose(tools, "Which invoices are open?", 800).described
+    looked = [each for each in tools.values() if "signature" in vars(each)]
+    assert len(described) >= 5
+    assert len(looked) <= 3 * len(described)
