@@ -189,38 +189,53 @@ def ask_for_decision(
     made = dict(origins or {})
     made |= {f"{id_}, in part": made[id_] for id_ in partial if id_ in made}
     values = [*results.items(), *((f"{id_}, in part", part) for id_, part in partial.items())]
-    blocks = frame_values(values, share, made)
-    asked_for = f"Question: {outside(question)}"
-    parts = [] if brief else [asked_for]
-    for before, answer in talk[-TURNS:]:
-        parts += [f"It follows the question: {cut(before, PREVIEW)}", frame("answer", _answer(answer, share))]
-    parts += ["Results", *(blocks or ["(none)"])]
     # The failures of a fan-out's items stand in its partial value already.
-    shown = {id_: end for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial}
-    if shown:
-        lines = [
-            f"{cut(id_, 100)}: {_describe(end, share)}{f'; the call was {cut(made[id_], 200)}' if id_ in made else ''}"
-            for id_, end in islice(shown.items(), FAILURES)
-        ]
-        lines += [f"and {len(shown) - FAILURES:,} more"] if len(shown) > FAILURES else []
-        parts += ["What has no result, and why", frame("failures", "\n".join(lines))]
-    if earlier:
-        parts += ["Other plans were asked for already, because", frame("reasons", "\n".join(earlier))]
-    if can_replan and tools and not brief:
-        parts += ["Tools that another plan may call", "\n".join(tools)]
-    if instruction:
-        parts.append(f"How to answer: {outside(instruction)}")
-    if wanted is not None and wanted.for_joiner:
-        parts.append(wanted.for_joiner)
+    failed = {id_: end for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial}
+    asked = [f"Question: {outside(question)}"]
+    parts = [
+        *([] if brief else asked),
+        *_before(talk, share),
+        *["Results", *(frame_values(values, share, made) or ["(none)"])],
+        *(["What has no result, and why", _listed(failed, made, share)] if failed else []),
+        *(["Other plans were asked for already, because", frame("reasons", "\n".join(earlier))] if earlier else []),
+        *(["Tools that another plan may call", "\n".join(tools)] if can_replan and tools and not brief else []),
+        *_how(instruction, wanted, can_replan=can_replan, brief=brief),
+        *(asked if brief else []),
+    ]
+    told: Message = {"role": "user", "content": "\n\n".join(parts)}
+    return {"role": "system", "content": system}, *(EXAMPLE if brief else ()), told
+
+
+def _before(talk: Sequence[tuple[str, Any]], share: Share) -> list[str]:
+    """Return what is told of the questions before, as far as their answers are shared and within bounds."""
+    lines: list[str] = []
+    for question, answer in talk[-TURNS:]:
+        shown = render_value(answer, SAID) if share == "all" else type_name(answer)
+        lines += [f"It follows the question: {outside(cut(question, PREVIEW))}", frame("answer", shown)]
+    return lines
+
+
+def _listed(failed: Mapping[str, Failure | Skipped | Cancelled], made: Mapping[str, str], share: Share) -> str:
+    """Return a line for each failure, with the call that it is of."""
+    lines = [
+        f"{cut(id_, 100)}: {_describe(end, share)}{f'; the call was {cut(made[id_], 200)}' if id_ in made else ''}"
+        for id_, end in islice(failed.items(), FAILURES)
+    ]
+    return frame("failures", "\n".join([*lines, *_more(len(failed) - FAILURES)]))
+
+
+def _more(count: int) -> list[str]:
+    return [f"and {count:,} more"] if count > 0 else []
+
+
+def _how(instruction: str, wanted: AnswerType | None, *, can_replan: bool, brief: bool) -> list[str]:
+    """Return how the reply is to be written."""
+    lines = [f"How to answer: {outside(instruction)}"] if instruction else []
+    lines += [wanted.for_joiner] if wanted is not None and wanted.for_joiner else []
     if not can_replan:
         last = "There will be no other plan: answer from what you have, and say what is missing; do not reply Replan."
-        parts.append(last)
-    elif not brief:
-        parts.append("Reply with the answer, or with one line `Replan: reason`.")
-    if brief:
-        parts.append(asked_for)
-    asked: Message = {"role": "user", "content": "\n\n".join(parts)}
-    return {"role": "system", "content": system}, *(EXAMPLE if brief else ()), asked
+        return [*lines, last]
+    return lines if brief else [*lines, "Reply with the answer, or with one line `Replan: reason`."]
 
 
 def _in_part(partial: Any) -> Any:
@@ -229,11 +244,6 @@ def _in_part(partial: Any) -> Any:
     if sum(is_a(item, NOT_DONE) for item in items) <= IN_PLACE:
         return partial
     return existing(partial) or type(partial)()
-
-
-def _answer(answer: Any, share: Share) -> str:
-    """Return an earlier answer as far as it is shared, and within bounds: what it says is known already."""
-    return render_value(answer, SAID) if share == "all" else type_name(answer)
 
 
 def _describe(end: Failure | Skipped | Cancelled, share: Share) -> str:
