@@ -19,7 +19,7 @@ from compiler_nb.plan.fanout import existing
 from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts import Prompt, load
 from compiler_nb.prompts.data import PREVIEW, Oversize, Share, frame, frame_values, outside
-from compiler_nb.prompts.decision import is_all_thought, read_decision, unfence
+from compiler_nb.prompts.decision import blocks_in, is_all_thought, read_decision, unfence
 from compiler_nb.prompts.held import answer_grammar, decision_grammar
 from compiler_nb.prompts.render import render_value
 from compiler_nb.signature.answers import AnswerType, WrongAnswer
@@ -124,17 +124,29 @@ async def _ask(calls: Calls, asked: Asked, wanted: AnswerType | None) -> Answer 
 def _typed(text: str, decision: Answer, wanted: AnswerType) -> Any:
     """Return the answer in a reply as what it is to be. Raises WrongAnswer.
 
-    A reply that is such a value as a whole is read so: a field of it may be called "answer".
+    A reply that is such a value as a whole is read so: a field of it may be called "answer". Words around it do no harm
+    if the value stands apart from them.
     """
     if wanted.is_text:
         return wanted.read(decision.value)
-    fence = unfence(text)
     with contextlib.suppress(WrongAnswer):
-        return wanted.read_text((fence[1] if fence else text).strip())
-    if type(decision.value) is not str:
-        return wanted.read(decision.value)
-    fence = unfence(decision.value)
-    return wanted.read_text((fence[1] if fence else decision.value).strip())
+        return wanted.read_text(_bare(text))
+    value = decision.value
+    if type(value) is not str:
+        return wanted.read(value)
+    try:
+        return wanted.read_text(_bare(value))
+    except WrongAnswer:
+        for block in blocks_in(value):
+            with contextlib.suppress(WrongAnswer):
+                return wanted.read_text(block)
+        raise
+
+
+def _bare(text: str) -> str:
+    """Return a text without a fence around all of it."""
+    fence = unfence(text)
+    return (fence[1] if fence else text).strip()
 
 
 def _again(wrong: WrongAnswer, wanted: AnswerType | None) -> str:

@@ -761,6 +761,26 @@ def test_a_joiner_whose_answer_is_wrong_is_asked_once_more_with_the_problem():
     assert "the joiner was asked twice" in found.error
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        'Here you go:\n```json\n{"of": "a", "value": 3}\n```\nAnything else?',
+        'Sure!\n{"of": "a",\n "value": 3}\n\nAnything else?',
+        'Thought: {"of": "b", "value": 1}\nAnswer: {"of": "a", "value": 3}',
+    ],
+)
+def test_words_around_a_joiners_answer_do_no_harm_if_it_stands_apart(reply):
+    """In the only fence, or on lines of its own; nobody is asked again."""
+    found = run(Compiler(scripted("a = get(1)\njoin(a)\n", joiner=reply), Desk().tools), answer_type=High)
+    assert (found.answer, found.progress.refused) == (High(of="a", value=3), [])
+
+
+def test_what_stands_within_a_sentence_is_no_answer():
+    """A note's number in brackets is none of a list."""
+    model = scripted("a = get(1)\njoin(a)\n", joiner=["There is no data\n[1] says so", "[2]"])
+    assert run(Compiler(model, Desk().tools), answer_type=list[int]).answer == [2]
+
+
 def test_a_joiner_may_still_ask_for_another_plan():
     """Whatever the type of the answer."""
     model = scripted("a = get(1)\njoin(a)\n", "b = get(2)\njoin(b)\n", joiner=["Replan: more", "7"])

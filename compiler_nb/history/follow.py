@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from compiler_nb.engine.ledger import Entry
+from compiler_nb.history.past import AS_IT_WAS
 from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import ADOPTED, FOLLOWED, NOT_DONE, Failure, is_lost, unstored
 from compiler_nb.plan.effects import nature
@@ -48,11 +49,15 @@ def followed(
     origins: dict[str, str] = {}
     found_keys: dict[str, str | None] = {}
     failures: dict[str, str] = {}
+    outdated: dict[str, str] = {}
     for run in runs:
         progress = run.progress
-        same = {name: hashes[name] for name, value in inputs.items() if run.inputs.get(name, run) is value}
+        held = {name for name, value in inputs.items() if run.inputs.get(name, run) is value}
+        same = {name: AS_IT_WAS if run.has_changed(name) else hashes[name] for name in held}
         own = _hashes([], {name: value for name, value in run.inputs.items() if name not in same})
-        keys = Keys({**past.keys.tools, **hash_tools(run.settings.tools)}, {**own, **run.order.input_hashes, **same})
+        then: dict[str, str | None] = {**own, **run.order.input_hashes, **same}
+        changed = {name for name in inputs if name in then and then[name] != hashes[name]}
+        keys = Keys({**past.keys.tools, **hash_tools(run.settings.tools)}, then)
         for id_, task in progress.tasks.items():
             key, end = keys.add(task), progress.ends.get(id_)
             if end is None:
@@ -64,6 +69,10 @@ def followed(
             if task.owner:
                 continue
             tasks[id_], found_keys[id_] = task, key
+            of = [name for name in task.inputs if name in changed]
+            of += [outdated[other] for other in task.dependencies if other in outdated]
+            outdated.pop(id_, None)
+            outdated |= {id_: of[0]} if of else {}
             origins[id_] = end.how.removeprefix(f"{FOLLOWED} ") if end.how.startswith(FOLLOWED) else run.id
             part = existing(outcome.partial) if type(outcome) is Failure and outcome.partial is not None else None
             if part is not None:
@@ -77,7 +86,8 @@ def followed(
         names |= progress.names
     past.follow = FollowUp(
         runs=tuple(runs), turns=tuple(map(_turn, runs)), tasks=tasks, outcomes=outcomes, names=names, origins=origins,
-        keys=found_keys, failures=failures, since=_last_effect(tasks, tools), effects=_told(known, tasks),
+        keys=found_keys, failures=failures, outdated=outdated, since=_last_effect(tasks, tools),
+        effects=_told(known, tasks),
         lost={id_: part.reason for id_, value in outcomes.items() if (part := unstored(value)) is not None},
         informed=any(each.number > 0 or (each.plan and each.plan.after_tools) for run in runs for each in run.rounds),
     )  # fmt: skip
@@ -98,7 +108,7 @@ def _hashes(runs: Sequence[Run], inputs: Mapping[str, Any]) -> dict[str, str | N
     """Return what inputs are known by; the very object that a run was given need not be read."""
     found: dict[str, str | None] = {}
     for name, value in inputs.items():
-        holders = [run for run in runs if run.inputs.get(name, run) is value]
+        holders = [run for run in runs if run.inputs.get(name, run) is value and not run.has_changed(name)]
         stored = next((run.order.input_hashes[name] for run in holders if name in run.order.input_hashes), None)
         found[name] = stored or (f"object {id(value)}" if holders else content_hash(value) or f"object {id(value)}")
     return found

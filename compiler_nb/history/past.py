@@ -70,6 +70,9 @@ def resumed(old: Run, tools: Mapping[str, Any], inputs: Mapping[str, Any], effec
 
 # -------------------------------------------------------------------- an edited plan
 
+AS_IT_WAS: Final = "the content that it had"
+"""What an input is known by in a run that it was changed after: it is like nothing that there is now."""
+
 
 def taken_over(
     old: Run, plan: Plan, tools: Mapping[str, Tool], inputs: Mapping[str, Any], effects: list[Entry]
@@ -122,9 +125,10 @@ def _needed(plan: Plan, past: Past, lost: Collection[str]) -> set[str]:
 
 def _compared(old: Run, given: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str | None]]:
     """Return what inputs are known by, in a new run and in an old one; the very same object need not be read."""
-    same = {name for name, value in given.items() if value is old.inputs.get(name, old)}
-    alike = {name: f"object {id(given[name])}" for name in same - old.order.input_hashes.keys()}
-    return hash_inputs(given, alike), hash_inputs(old.inputs, {**old.order.input_hashes, **alike})
+    held = {name for name, value in given.items() if value is old.inputs.get(name, old)}
+    changed = {name: AS_IT_WAS for name in held if old.has_changed(name)}
+    alike = {name: f"object {id(given[name])}" for name in held - old.order.input_hashes.keys() - changed.keys()}
+    return hash_inputs(given, alike), hash_inputs(old.inputs, {**old.order.input_hashes, **alike, **changed})
 
 
 def _inputs_of(old: Run, given: Mapping[str, Any]) -> dict[str, Any]:

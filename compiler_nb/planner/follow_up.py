@@ -22,7 +22,9 @@ def describe_follow_up(follow: FollowUp, *, preview: bool = False, wording: str 
     """Return the part of a planner's request about the questions before: values by schema, as in a replan."""
     shown = [id_ for id_ in follow.outcomes if id_ not in follow.lost and _is_shown(id_, follow)][-LISTED:]
     results = {
-        follow.tasks[id_].version_of or id_: describe_schema(value) + (f": {shorten_value(value)}" if preview else "")
+        follow.tasks[id_].version_of or id_: describe_schema(value)
+        + (f": {shorten_value(value)}" if preview else "")
+        + (f" (made of {follow.outdated[id_]} as it was before)" if id_ in follow.outdated else "")
         for id_, value in ((id_, follow.outcomes[id_]) for id_ in shown)
     }
     missing = {id_: f"it was not stored ({why}): compute it again if it is needed" for id_, why in follow.lost.items()}

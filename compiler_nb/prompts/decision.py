@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from compiler_nb.outcome import Answer, Replan
@@ -28,6 +29,7 @@ _HEAD: Final = re.compile(
 )
 _THOUGHT: Final = re.compile(r"[*_]{0,3}thoughts?[*_]{0,3} ?:[*_]{0,3}", re.IGNORECASE)
 _FENCE: Final = re.compile(r"```([\w-]*+)[^\n]*+\n(.*?)\n?```", re.DOTALL)
+_OPENS: Final = re.compile(r"^[\[{]", re.MULTILINE)
 _LATE: Final = re.compile(r"^(?:action:[ ]?)?finish\(", re.IGNORECASE | re.MULTILINE)
 _THINKING: Final = ("<think>", "</think>")
 
@@ -110,6 +112,16 @@ def unfence(text: str) -> tuple[str, str] | None:
     """Return the language and the content of a fence around a whole text, or None if there is no such fence."""
     found = _FENCE.fullmatch(text.strip(_BLANK))
     return (found[1].lower(), found[2]) if found and "\n```" not in found[2] else None
+
+
+def blocks_in(text: str) -> Iterator[str]:
+    """Yield what stands apart from the words around it: the only fenced block, and JSON on lines of its own."""
+    fenced = _FENCE.findall(text)
+    if len(fenced) == 1:
+        yield fenced[0][1].strip(_BLANK)
+    first, last = _OPENS.search(text), max(text.rfind("}"), text.rfind("]"))
+    if first is not None and not text[last + 1 :].partition("\n")[0].strip(_BLANK):
+        yield text[first.start() : last + 1]
 
 
 def _read_whole(text: str) -> Answer | Replan:

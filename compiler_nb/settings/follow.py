@@ -28,9 +28,10 @@ class FollowUp:
 
     runs: the runs themselves, the oldest first; turns: of them; tasks, outcomes: of all of them, by id, later ones in
     the place of earlier ones; names: what a variable means, as an id; origins: the run that a task is of; keys: what
-    tasks are known by; lost: why values that are done are not there; failures: why others have none, in words; effects:
-    what became of their side effects, in words; since: the mark of the last side effect; informed: whether one of the
-    plans was written after tools had returned something.
+    tasks are known by; outdated: of results that were made of an input which is another one by now, the input; lost:
+    why values that are done are not there; failures: why others have none, in words; effects: what became of their
+    side effects, in words; since: the mark of the last side effect; informed: whether one of the plans was written
+    after tools had returned something.
     """
 
     runs: tuple[Any, ...] = ()
@@ -40,6 +41,7 @@ class FollowUp:
     names: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str | None] = field(default_factory=dict)
+    outdated: Mapping[str, str] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
     effects: Mapping[str, str] = field(default_factory=dict)

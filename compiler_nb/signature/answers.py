@@ -1,7 +1,7 @@
 """The type that an answer is to have: how it is told to models, and how a value is made one of it.
 
 A value is converted if nothing is lost and nothing is read into it: "3" is taken for a float, and a dict for a
-dataclass, but True is no number, and a number is no date.
+dataclass, but True is no number, nor is the text "NaN", and a number is no date.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import decimal
 import enum
 import functools
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -134,7 +135,7 @@ class AnswerType:
         value = _plain_number(value)
         if self.is_text:
             return self._checked(value, value)
-        if self.is_table and type(value) is list and all(type(row) is dict for row in value):
+        if self.is_table and _is_tabular(value):
             value = self.hint(value)
         return self._checked(value, value)
 
@@ -143,7 +144,7 @@ class AnswerType:
         if self.is_text:
             return self._checked(text, text)
         try:
-            data = json.loads(text)
+            data = json.loads(text, parse_constant=str, parse_float=_finite)
         except (ValueError, RecursionError):
             return self.read(text)
         try:
@@ -205,6 +206,20 @@ def _without_enums(data: Any) -> Any:
     return type(data)(map(_without_enums, data)) if type(data) in (list, tuple, set, frozenset) else data
 
 
+def _finite(text: str) -> float | str:
+    """Return a number of JSON; one that no float can hold stays a text, as NaN does, which JSON does not have."""
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _is_tabular(value: Any) -> bool:
+    """Whether a value is a list of rows, each a dict by column, or a dict of columns, lists of one length."""
+    if type(value) is list:
+        return all(type(row) is dict for row in value)
+    columns = list(value.values()) if type(value) is dict else []
+    return bool(columns) and all(type(each) is list and len(each) == len(columns[0]) for each in columns)
+
+
 def _plain_number(value: Any) -> Any:
     """Return a number of NumPy's as one of Python's."""
     numpy = sys.modules.get("numpy")
@@ -212,13 +227,15 @@ def _plain_number(value: Any) -> Any:
 
 
 def _read_into(before: Any, after: Any, place: str = "") -> Iterator[str]:
-    """Yield where a conversion has read something into a value: a number into True, a time into a number."""
+    """Yield where a conversion has read something into a value: a number into True or "NaN", a time into a number."""
     if after is None:  # a field that is given under another name
         return
     if isinstance(before, bool) and not isinstance(after, bool):
         yield f"{place} {before} is not a number".strip()
     elif isinstance(before, _NUMBERS) and not isinstance(before, bool) and isinstance(after, (bool, *_TIMES)):
         yield f"{place} a number is no {spell_type(type(after))}".strip()
+    elif isinstance(before, str) and isinstance(after, float | decimal.Decimal) and not math.isfinite(after):
+        yield f"{place} {shorten_value(before, 40)} is not a finite number".strip()
     for part, inner, other in _parts(before, after):
         yield from _read_into(inner, other, f"{place}{part}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -217,3 +218,25 @@ def test_nothing_is_run_for_a_type(text, fault):
     """Names, attributes of modules and classes, brackets and | are all that there is."""
     with pytest.raises(ValueError, match=fault):
         read_type(text, NAMES)
+
+
+@pytest.mark.parametrize("text", ["NaN", "nan", "-Infinity", "1e400", '"inf"'])
+def test_a_model_does_not_write_that_there_is_no_number(text):
+    """JSON has no such numbers; a value of the plan's own that is not a number is one of the type all the same."""
+    wanted = AnswerType(float)
+    with pytest.raises(WrongAnswer, match="is not a finite number"):
+        wanted.read_text(text)
+    assert math.isnan(wanted.read(math.nan))
+    with pytest.raises(WrongAnswer, match=r"\['a'\] .* is not a finite number"):
+        AnswerType(dict[str, float]).read_text(f'{{"a": {text}}}' if text != "nan" else '{"a": "nan"}')
+    assert AnswerType(float | str).read_text("NaN") == "NaN"
+
+
+def test_a_table_may_be_given_by_columns():
+    """As rows or as lists of one length; anything else is no table."""
+    wanted = AnswerType(pd.DataFrame)
+    assert list(wanted.read({"a": [1, 2], "b": ["x", "y"]})["b"]) == ["x", "y"]
+    assert wanted.read_text('[{"a": 1}]').shape == (1, 1)
+    for other in ({"a": [1, 2], "b": [1]}, {"a": 1}, {}, [1]):
+        with pytest.raises(WrongAnswer):
+            wanted.read(other)
