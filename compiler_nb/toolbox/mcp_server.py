@@ -106,7 +106,7 @@ class Server:
         """Return what is wrong with the server, with what it said last, without secrets."""
         reason = what
         if inspector is not None:
-            reason = inspector.fault or what or inspector.cause
+            reason = (inspector.fault or what or inspector.cause) + inspector.denial
             if inspector.status:
                 reason += f"; it ended with the status {inspector.status}"
             if inspector.stray:
@@ -177,7 +177,7 @@ class Connection:
                 raise ServerLost(
                     ENDED if error.message == _CLOSED else f"the answer was lost: {error.message}"
                 ) from None
-            raise ToolError(self.server.told(f"it refuses the call: {error.message}")) from None
+            raise ToolError(self.server.told(f"it refuses the call: {error.message}{self.inspector.denial}")) from None
         except ValidationError as error:
             raise ToolError(self.server.told(f"its answer is not the result of a tool: {_problem(error)}")) from None
 
@@ -219,14 +219,16 @@ def _first(error: BaseException) -> BaseException:
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _why(error: BaseException, seconds: float, doing: str = "answer") -> str:
+def _why(error: BaseException, seconds: float, doing: str = "begin") -> str:
     """Return why a server could not be reached."""
     if isinstance(error, TimeoutError):
-        return f"it did not {doing} within {seconds:g} s"
+        return f"it did not {'answer' if doing == 'begin' else doing} within {seconds:g} s"
     if isinstance(error, FileNotFoundError):
         return f"there is no such program: {PurePath(str(error.filename)).name}"
     if str(error) == _CLOSED:
         return ENDED
+    if type(error).__name__ == "MCPError":  # it was reached, and answers so
+        return f"it refuses to {doing}: {shorten(str(error), 300)}"
     if hasattr(error, "errors"):
         return f"its answer is not what the protocol says: {_problem(error)}"
     return f"it cannot be reached: {shorten(describe_error(error), 300)}"

@@ -35,6 +35,8 @@ LEAVE: Final = 1.0
 LAST_WORDS: Final = 0.5
 """Seconds in which what a process has still written to its standard error is read."""
 _PIECE: Final = 65_536
+_NO_KEY: Final = frozenset({401, 403})
+_FAULTS: Final = 400
 _LIVING: Final[set[int]] = set()
 """Groups of processes that were started here and have not ended."""
 
@@ -53,6 +55,7 @@ class Inspector:
         self.left_out: list[str] = []  # listed tools that are none, and why
         self.ended = False
         self.status: int | None = None  # how its process ended
+        self.http = 0  # the status of the last answer over HTTP to a message
         self._unasked = 0
         self._tail: deque[str] = deque()
         self._kept = 0
@@ -93,6 +96,13 @@ class Inspector:
         if isinstance(hints := tool.get("annotations"), dict):
             clean["annotations"] = {key: value for key, value in hints.items() if type(value) is bool}
         return clean
+
+    @property
+    def denial(self) -> str:
+        """How an address refuses to answer, with what helps against that; "" if it does not."""
+        if self.http in _NO_KEY:
+            return f' (HTTP {self.http}: it wants another key; give one with headers={{"Authorization": "Bearer ..."}})'
+        return f" (HTTP {self.http})" if self.http >= _FAULTS else ""
 
     # ---------------------------------------------------------------- what a process says
 
@@ -260,8 +270,13 @@ async def address_streams(url: str, headers: Mapping[str, str], inspector: Inspe
 
     timeout = httpx2.Timeout(30.0, read=None)  # the SDK's; how long a call may take is its tool's to say
     plain = {**headers, "accept-encoding": "identity"}  # a few packed bytes may be many
+
+    async def note(response: Any) -> None:
+        if response.request.method == "POST":
+            inspector.http = response.status_code
+
     async with (
-        httpx2.AsyncClient(headers=plain, timeout=timeout, event_hooks={"response": [_bound]}) as client,
+        httpx2.AsyncClient(headers=plain, timeout=timeout, event_hooks={"response": [note, _bound]}) as client,
         streamable_http_client(url, http_client=client, max_sse_event_size=LARGEST) as (messages, write),
     ):
         to_session, read = anyio.create_memory_object_stream[Any](0)

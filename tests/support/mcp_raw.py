@@ -56,7 +56,9 @@ def main(way: str) -> None:  # noqa: C901 - a list of ways
     for line in sys.stdin:
         asked = json.loads(line)
         method, id_ = asked["method"], asked.get("id")
-        if method == "initialize":
+        if way == "refuses":
+            say(id=id_, error={"code": -32000, "message": "no licence"})
+        elif method == "initialize":
             told = {"name": "raw", "version": "7"}
             say(id=id_, result={"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": told})
         elif method == "tools/list":

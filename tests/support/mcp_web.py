@@ -24,7 +24,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         known: dict[str, Any] = {"initialize": HELLO, "tools/list": {"tools": TOOLS}}
-        if "id" not in asked:
+        if self.server.way == "closed":  # type: ignore[attr-defined]
+            self.reply(401)
+        elif "id" not in asked:
             self.reply(202)
         elif asked["method"] == "tools/call":
             getattr(self, f"way_{self.server.way}")()  # type: ignore[attr-defined]
@@ -49,6 +51,9 @@ class Handler(BaseHTTPRequestHandler):
     def way_close(self):
         self.close_connection = True
         self.connection.close()
+
+    def way_denied(self):
+        self.reply(403)
 
     def way_status(self):
         self.reply(500)

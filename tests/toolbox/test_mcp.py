@@ -337,7 +337,8 @@ def test_a_server_that_died_between_two_calls_is_started_again():
         ("flood", "a message of more than 10,000,000 bytes"),
         ("events", "the answer was lost: "),
         ("close", "it ended before it answered"),
-        ("status", "Server returned an error response"),
+        ("status", "Server returned an error response (HTTP 500)"),
+        ("denied", "(HTTP 403: it wants another key; give one with headers="),
         ("redirect", "Redirect to http://127.0.0.2:1/mcp not followed"),
     ],
 )
@@ -349,6 +350,22 @@ def test_an_address_that_fails_is_named(way, words):
     assert "the server 'web': " in failed.message
     assert words in failed.message
     assert SECRET not in failed.message + failed.traceback
+
+
+def test_an_address_that_wants_a_key_says_so():
+    """When its tools are asked for: it was reached, and the way to give a key is named."""
+    with (
+        running_web("closed") as url,
+        pytest.raises(ToolUnavailable, match=r"HTTP 401: .* headers=\{\"Authorization") as told,
+    ):
+        mcp_tools(url=url)
+    assert "cannot be reached" not in str(told.value)
+
+
+def test_a_server_that_refuses_to_begin_was_reached():
+    """Its own words say why, such as a licence that is missing."""
+    with pytest.raises(ToolUnavailable, match="the server 'mcp_raw': it refuses to begin: no licence"):
+        raw("refuses")
 
 
 def test_what_a_server_says_aside_does_no_harm():
