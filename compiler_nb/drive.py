@@ -211,9 +211,9 @@ class Drive:
         if "pandas" in sys.modules:
             self._watch_tables(session)
         if self.order.inputs:
-            from compiler_nb.engine.began import mark_inputs  # noqa: PLC0415 - only who has inputs needs it
+            from compiler_nb.engine.began import MARKS, mark_inputs  # noqa: PLC0415 - only who has inputs needs it
 
-            self.run.marks = mark_inputs(self.order.inputs)
+            MARKS[self.order] = mark_inputs(self.order.inputs)
         session.secrets = settings.secrets
         session.effects.ledger = Ledger(self.run.id, self.run.effects, wary=past.wary)
         session.recall = past.recall if past.parent or past.pins or past.follow else None

@@ -7,7 +7,7 @@ import functools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -58,15 +58,10 @@ class Run:
         self.order, self.settings, self.log, self.control = order, settings, log, control or Control()
         # A run that comes from another adds to the side effects of its lineage; any other begins a list of its own.
         self.effects: list[Entry] = order.past.effects if order.past.parent or order.past.follow else []
-        self.marks: Mapping[str, Callable[[], bool]] = {}  # of inputs, as they were when it began
         self._progress = trace.Progress(log.events)
         self._times: tuple[int, trace.Times] | None = None  # of a run that has ended, with how many events it had
 
     # ---------------------------------------------------------------- what it is to do
-
-    def has_changed(self, name: str) -> bool:
-        """Whether an input, the same object still, was changed since the run began, as far as that can be seen."""
-        return name in self.marks and self.marks[name]()
 
     @property
     def id(self) -> str:
