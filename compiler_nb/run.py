@@ -378,9 +378,10 @@ class Run:
         with progress.lock:
             times = self.times()
             calls = [call for call in progress.calls.values() if not call.task]
+            adopted = {id_: each for id_ in progress.readiness.adopted if (each := progress.source_of(id_))}
             return timeline(
                 progress.attempts, tasks=progress.tasks, states=progress.states, calls=calls, chain=times.chain,
-                rounds=progress.round_of, reasons=[each.reason for each in progress.rounds], total=now,
+                rounds=progress.round_of, adopted=adopted, reasons=[each.reason for each in progress.rounds], total=now,
                 words=str(times), costs={id_: str(cost) for id_, cost in progress.costs.tasks.items()},
             ).masked(self.settings.secrets)  # fmt: skip
 

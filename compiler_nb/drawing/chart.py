@@ -173,10 +173,16 @@ def draw_svg(chart: Chart) -> str:
 
 
 def between_heads(chart: Chart, plot: Plot) -> list[tuple[float, float]]:
-    """Return from where to where lines go down: not through the heads of bands."""
-    heads = [plot.tops[number] for number, row in enumerate(chart.rows) if row.is_head]
-    runs = list(pairwise([HEAD - 6, *(each for top in heads for each in (top + 2, top + BAND)), plot.bottom]))[::2]
+    """Return from where to where lines go down: not through the heads of bands, nor through rows of words."""
+    gaps = [_gap(row, number, plot) for number, row in enumerate(chart.rows) if row.is_head or row.absent]
+    runs = list(pairwise([HEAD - 6, *(each for gap in gaps for each in gap), plot.bottom]))[::2]
     return [(top, low) for top, low in runs if low - top > 1]
+
+
+def _gap(row: Row, number: int, plot: Plot) -> tuple[float, float]:
+    """Return from where to where a row of words keeps lines out."""
+    top = plot.tops[number]
+    return (top + 2, top + BAND) if row.is_head else (top, top + plot.heights[number])
 
 
 def _axis(chart: Chart, plot: Plot) -> Iterator[str]:
@@ -207,13 +213,16 @@ def _head(row: Row, number: int, plot: Plot) -> str:
 
 
 def _absent(row: Row, number: int, plot: Plot) -> str:
-    """Return the row of a task that is not in this run: its name, so that rows of two runs stand side by side."""
-    y = px(plot.tops[number] + plot.heights[number] / 2 + 4)
-    kind = "cnb-row cnb-dense" if plot.heights[number] < ROW else "cnb-row"
-    words = f'<text class="cnb-role" x="{px(PAD + 24)}" y="{y}">{escape(row.label)}</text>'
-    return (
-        f'<g class="{kind}">{words}<text class="cnb-role" x="{px(plot.left)}" y="{y}">{escape(row.absent)}</text></g>'
-    )
+    """Return the row of a task that did not run: its name, so that rows of two runs stand side by side, and why."""
+    middle, dense = plot.tops[number] + plot.heights[number] / 2, plot.heights[number] < ROW
+    who = f" {data_of(row.id, row.state)}" if row.id else ""
+    mark = draw_mark(row.state, PAD + 8, middle, disc=not dense) if row.state else ""
+    name = "cnb-name" if row.state else "cnb-role"
+    words = f'<text class="{name}" x="{px(PAD + 24)}" y="{px(middle + 4)}">{escape(row.label)}</text>'
+    words += f'<text class="cnb-role" x="{px(plot.left)}" y="{px(middle + 4)}">{escape(row.absent)}</text>'
+    title = f"<title>{escape(row.title)}</title>" if row.title else ""
+    kind = f"cnb-row{f' cnb-{row.state}' if row.state else ''}{' cnb-dense' if dense else ''}"
+    return f'<g class="{kind}"{who}>{title}{mark}{words}</g>'
 
 
 def _model(row: Row, number: int, plot: Plot) -> str:
@@ -287,9 +296,10 @@ def _link(chart: Chart, plot: Plot, one: int, other: int, ended: Bar) -> Iterato
     for number in range(above + 1, below):
         row = chart.rows[number]
         boxes = [plot.box(bar, number) for bar in row.bars]
-        if row.is_head or any(near - CLEAR < x < near + width + CLEAR for near, _, width, _ in boxes):
-            yield from _piece(x, y, plot.tops[number] if row.is_head else boxes[0][1] - 2)
-            y = plot.tops[number] + BAND if row.is_head else _lowest(chart, plot, number)
+        words = row.is_head or bool(row.absent)
+        if words or any(near - CLEAR < x < near + width + CLEAR for near, _, width, _ in boxes):
+            yield from _piece(x, y, plot.tops[number] if words else boxes[0][1] - 2)
+            y = _gap(row, number, plot)[1] if words else _lowest(chart, plot, number)
     low = plot.box(chart.rows[below].bars[0], below)[1] - 1.2
     if reaches or other == above:
         yield from _piece(x, y, low)

@@ -132,7 +132,7 @@ def chart_text(chart: Chart) -> str:
         mark = MARKS[row.state] if row.state is not None else " "
         label = row.label + " " * (wide - columns_of(row.label)) + (" *" if row.critical else "  ")
         if row.absent:
-            lines.append(f"  {label} {row.absent}")
+            lines.append(f"{mark} {label} {row.absent}")
             continue
         lines.append(f"{mark} {label} {_chart_bar(row, chart.total)}  {seconds_text(row.ran)}")
     total = seconds_text(chart.total)

@@ -42,6 +42,7 @@ def timeline(
     calls: Iterable[ModelCall] = (),
     chain: Sequence[Link] = (),
     rounds: Mapping[str, int] | None = None,
+    adopted: Mapping[str, str] | None = None,
     reasons: Sequence[str] = (),
     total: float | None = None,
     words: str = "",
@@ -50,8 +51,9 @@ def timeline(
     """Return the timeline of some attempts, the same for the same arguments.
 
     tasks, states: by id, for hover texts and marks; calls: of the planner and the joiner, which get rows of their own;
-    chain: the critical path; rounds: by task, their numbers; reasons: why the rounds began: if there are several, each
-    is a band with a head; total: seconds, defaults to the last end; words: a line below; costs: by task, in words.
+    chain: the critical path; rounds: by task, their numbers; adopted: by task, the one whose result it has; reasons:
+    why the rounds began: if there are several, each is a band with a head; total: seconds, defaults to the last end;
+    words: a line below; costs: by task, in words.
     """
     every, asked = list(spans), list(calls)
     tried: dict[str, list[Span]] = {}
@@ -68,6 +70,9 @@ def timeline(
             found.head(number, reasons[number] if number < len(reasons) else "")
         own = [call for call in asked if call.round == number]
         found.model(PLANNER, [call for call in own if role_of(call) == PLANNER], chain)
+        for id_, source in list((adopted or {}).items())[:MOST]:
+            if (rounds or {}).get(id_, 0) == number and id_ not in tried:
+                found.adopted(id_, source)
         for id_, each in shown:
             if (rounds or {}).get(id_, 0) == number:
                 found.task(id_, each, chain)
@@ -121,6 +126,13 @@ class RowMaker:
     def absent(self, id_: str, why: str) -> None:
         """Add a task that is not in this run, and why."""
         self.rows.append(Row("", cut(id_, LABEL), absent=why))
+
+    def adopted(self, id_: str, source: str) -> None:
+        """Add a task that has the result of another one: a pale link to it."""
+        state = self.states.get(id_, "done")
+        told = f"\N{UPWARDS ARROW} {cut(source, LABEL)}"
+        title = f"{cut(id_, CALL)} · {state}, with the result of {cut(source, CALL)}"
+        self.rows.append(Row(id_, cut(id_, LABEL), state, (), title, told))
 
     def task(self, id_: str, tried: Sequence[Span], chain: Sequence[Link]) -> None:
         """Add a task with a bar for each attempt."""

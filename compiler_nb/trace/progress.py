@@ -200,6 +200,12 @@ class Progress:
             adopted = [id_ for id_, end in self.ends.items() if end.how == ADOPTED]
             return [id_ for id_ in adopted if id_ not in self.readiness.adopted and id_ not in self.looked]
 
+    def source_of(self, id_: str) -> str:
+        """Return the task of this run whose outcome a call or a fan-out got, "" if it has its own."""
+        end, task = self.ends.get(id_), self.tasks[id_]
+        got = end is not None and end.how == ADOPTED and task.kind != "expr" and not task.owner
+        return self.readiness.adopted.get(id_, "") if got else ""
+
     @property
     def left_out(self) -> dict[str, tuple[int, int]]:
         """The fan-outs that are done without failed items, by id: how many failed, of how many.

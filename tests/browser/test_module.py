@@ -1123,6 +1123,19 @@ def test_the_joiner_is_a_node_with_its_time(live):
     assert (live.page.evaluate(state), live.text(".cnb-end .cnb-time")) == ("done", "1.5 s")
 
 
+def test_the_timeline_links_a_result_to_where_it_came_from(live):
+    """A task of a later round that adopted a result never ran: its row names the other task, and can be chosen."""
+    tasks = [task("ny", line=1), task("again", section=1, line=1)]
+    ran = states((0, RUNNING, 0), (0, DONE, 400), (1, DONE, 500))
+    live.open().feed(0.6, tasks=tasks, states=ran, sources=[[1, 0]], rounds=[[0, ""], [1, "more"]])
+    live.page.click(".cnb-tab >> nth=1")
+    live.settle()
+    row = ".cnb-band[data-round='2'] .cnb-row[data-number='1']"
+    assert live.text(f"{row} .cnb-source-of") == "\u2191 ny"
+    live.page.click(row)
+    assert live.text(".cnb-drawer-name") == "again"
+
+
 def test_no_link_to_an_earlier_round_crosses_the_words_of_a_band(live):
     """A head is a bar that hides the links behind it, also one that comes after it while a plan streams."""
     scene = Scene(

@@ -42,6 +42,24 @@ def drawn(group, kind):
     return [(float(each.get("x")), float(each.get("width"))) for each in found]
 
 
+def test_a_result_of_an_earlier_round_is_a_row_that_names_where_it_came_from():
+    """A pale link in words, in the band of the round that adopted it; no line crosses them."""
+    spans = [Span("blanc", 1, 0.0, 0.0, 1.0, "done"), Span("zug", 1, 1.0, 1.0, 2.0, "done")]
+    rounds = {"blanc": 0, "white": 1, "zug": 1}
+    links = [Link("blanc", 0.0, 1.0), Link("zug", 1.0, 2.0)]
+    found = timeline(spans, tasks={}, rounds=rounds, adopted={"white": "blanc"}, chain=links, states={"white": "done"})
+    lines = found.text.split("\n")
+    at = next(number for number, line in enumerate(lines) if "white" in line)
+    assert lines[at].split() == ["✓", "white", "↑", "blanc"]
+    assert "Round 2" in lines[at - 1]
+    assert 'data-task="white" data-state="done"' in found.svg
+    assert "with the result of blanc" in found.svg
+    y = float(re.search(r'y="([\d.]+)">\N{UPWARDS ARROW} blanc<', found.svg)[1]) - 4
+    pieces = re.findall(r"M[\d.]+ ([\d.]+)V([\d.]+)", found.svg)
+    assert pieces
+    assert not [piece for piece in pieces if float(piece[0]) < y < float(piece[1])]
+
+
 def test_each_task_has_a_row_with_a_bar_for_each_attempt():
     """At its time, in its state's class; what runs goes up to the end."""
     svg = made().svg

@@ -52,6 +52,7 @@ Theory of operation
     took        [[task, waited, ran, each]]: how long a task that has ended waited and ran, in words, and each of its
                 attempts if there were several; only while there are few tasks, and on demand
     calls       [[task, text]]: calls in short, on demand
+    sources     [[task, source]]: it has the outcome of another task, which computes the same, and never ran
     counts      [[task, text]]: how many items a fan-out has whose value goes without those that failed
     graph       {"svg": whole picture, "groups": [[tasks], ...]}: its `.cnb-group` elements stand for these, in order
                 {"boxes": [[task, svg]], "edges": [svg], "bounds": [x, y, width, height]}: added to what is there
@@ -117,7 +118,7 @@ from compiler_nb.notebook.live.spending import Spending
 from compiler_nb.notebook.live.texts import Texts
 from compiler_nb.notebook.live.untold import TOLD, StateChange, Untold
 from compiler_nb.notebook.output.answer import note_of
-from compiler_nb.outcome import CACHED, GIVEN, LEFT_OUT, NOT_REPEATED, STATES, Answer
+from compiler_nb.outcome import ADOPTED, CACHED, GIVEN, LEFT_OUT, NOT_REPEATED, STATES, Answer
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.text import TIMES, cut, describe_outcome, seconds_text, visible_lines
@@ -279,6 +280,8 @@ class Board:
             self._note(event.task, event.how)
         elif event.how == CACHED:
             self._note(event.task, "from the cache")
+        elif event.how == ADOPTED and (source := self.progress.source_of(event.task)) in self.numbers:
+            self.rows.add("sources", [number, self.numbers[source]])
         failed, count = self.progress.left_out[event.task] if event.how == LEFT_OUT else (0, 0)
         if count:
             self.rows.add("counts", [number, f"{TIMES} {count - failed:,} of {count:,}"])

@@ -514,3 +514,25 @@ def test_the_head_counts_as_the_last_line_does():
     assert (sum(tally), failed, items, busy) == (6, 1, 3, 0)
     assert footer(run, Binding(), times=False).startswith("6 tasks")
     assert Page([board.snapshot(1.0)]).facts["counted"] == page.facts["counted"]
+
+
+def test_a_page_is_told_whose_result_a_task_of_a_later_round_adopted():
+    """By number, so that its timeline can name it; expressions and items of fan-outs have no rows there."""
+
+    @tool
+    def height(mountain: str) -> int:
+        """Return a height."""
+        return len(mountain)
+
+    texts = {
+        "planner": 'a = height("Eiger")\nb = [height(n) for n in ["x"]]\njoin()\n',
+        "replan": 'c = height("Eiger")\nd = [height(n) for n in ["x"]]\ne = c + 1\njoin()\n',
+        "joiner": ["Replan: once more", "done"],
+    }
+    run = Compiler(ScriptedModel(texts), [height]).run_sync("Which?")
+    board = Board(run.progress)
+    board.catch_up()
+    told = board.snapshot(1.0)
+    ids = [row[0] for row in told["tasks"]]
+    assert [(ids[task], ids[source]) for task, source in told["sources"]] == [("c", "a"), ("d", "b")]
+    assert "c" in run.timeline().text

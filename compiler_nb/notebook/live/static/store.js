@@ -29,6 +29,7 @@ import { CANCELLED, DONE, FAILED, READY, RETRIED, RUNNING, SKIPPED, STATES, WAIT
  * @property {[waited: string, ran: string, each?: string[]]|null} took how long it waited and ran, in the kernel's words; null if it has not ended, or was not told
  * @property {string} value
  * @property {string[]} notes
+ * @property {number} source whose outcome it has, without having run; -1 for none
  * @property {string} cost what the calls of models used that it made, in words @property {number} tokens
  * @property {string} count what says how many items a fan-out has, if that is not their number
  */
@@ -122,7 +123,7 @@ function _addTask(run, row) {
   const number = run.tasks.length;
   const task = { number, id, kind, tool, call, note, section, line, owner, needs, readers: [], items: [],
     tally: kind === "fanout" ? STATES.map(() => 0) : [], gathered: false, state: WAITING, why: "", asked: false, attempts: [], born, ready: -1, end: -1,
-    took: null, value: "", notes: [], count: "", cost: "", tokens: 0 };
+    took: null, value: "", notes: [], count: "", cost: "", tokens: 0, source: -1 };
   run.tasks.push(task);
   run.numbers.set(id, number);
   run.counts[0] += 1;
@@ -231,6 +232,10 @@ function _foldMore(run, frame, changes) {
   }
   for (const [number, ...took] of frame.took ?? []) {
     if (run.tasks[number] && isEnd(run.tasks[number].state)) run.tasks[number].took = took;
+    changes.tasks.add(number);
+  }
+  for (const [number, source] of frame.sources ?? []) {
+    if (run.tasks[number]) run.tasks[number].source = source;
     changes.tasks.add(number);
   }
   for (const [number, text] of frame.notes ?? []) run.tasks[number]?.notes.push(text);

@@ -108,6 +108,7 @@ export class TimelinePane {
   /** @param {number} number */
   _task(number) {
     const task = this.run.tasks[number];
+    if (task.source >= 0 && !task.attempts.length) this._adopted(number);
     task.attempts.forEach((attempt, at) => {
       const key = `${number}.${at}`;
       let row = this.made.get(key);
@@ -121,6 +122,20 @@ export class TimelinePane {
       const took = attempt.end === null ? "" : (each[at] ?? sayTime(attempt.end - attempt.start));
       this._fill(row, attempt, took, this.run.critical.has(number), attempt.end === null ? task.why : "", cost);
     });
+  }
+
+  /** Draw the row of a task that has the result of another one: a pale link to it. @param {number} number */
+  _adopted(number) {
+    const key = `${number}.`;
+    if (this.made.has(key) || this.made.size >= MOST_ROWS) return;
+    const { source } = this.run.tasks[number];
+    const { id, attempts } = this.run.tasks[source];
+    const row = this._row(number, 0);
+    const words = make("span", "cnb-source-of", `\u2191 ${id}`);
+    words.style.setProperty("--end", String(attempts.at(-1)?.end ?? 0));
+    row.lastElementChild?.replaceChildren(words);
+    row.title = `has the result of ${id}`;
+    this.made.set(key, row);
   }
 
   /** @param {number} number @param {number} at the attempt, from 0 */
