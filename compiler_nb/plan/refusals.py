@@ -129,8 +129,21 @@ _METHODS: Final = {
     "copy": "the value itself, which nothing changes", "union": "value | other", "update": "value | other",
     "splitlines": r'value.split("\n")', "query": 'a filter, df[df["age"] > 9]', "to_numpy": "value.tolist()",
     **dict.fromkeys(("iterrows", "itertuples"), '[... for row in df.to_dict("records")]'),
+    "sample": "df.head(5)", "mode": 'df["x"].value_counts().idxmax()', "argmax": 'df["x"].idxmax()',
+    "argmin": 'df["x"].idxmin()', "get_group": 'df[df["key"] == "a"]', "select_dtypes": 'df[["x", "y"]]',
+    "unstack": 'df.pivot_table(index="key", columns="k", values="x")', "stack": 'df.melt(id_vars="key")',
+    "where": 'df[df["x"] > 1]', "mask": 'df[~(df["x"] > 1)]', "eval": 'df["x"] + df["y"]',
+    "to_csv": "answer(df) at the end, which shows it", "add": 'df["x"] + df["y"]', "sub": 'df["x"] - df["y"]',
+    "mul": 'df["x"] * df["y"]', "div": 'df["x"] / df["y"]',
 }  # fmt: skip
 """What to write instead of a method that is not allowed."""
+OF_PANDAS: Final = {
+    "Timestamp": 'pd.to_datetime("2024-01-31")', "DataFrame": 'pd.concat({"x": df["x"], "y": df["y"]}, axis=1)', "Series": 'df["x"]',
+    "crosstab": 'df.pivot_table(index="key", columns="k", values="x", aggfunc="count")',
+    "pivot_table": 'df.pivot_table(index="key", columns="k", values="x")', "melt": 'df.melt(id_vars="key")',
+    "qcut": 'pd.cut(df["x"], 4)', "read_csv": "df, a table that the notebook has read and offers as an input",
+}  # fmt: skip
+"""What to write instead of a function of pandas that is not allowed."""
 PLACES: Final = {"iat": "iloc", "at": "loc"}
 """What reads a single cell, and what to write instead; both are no fields before brackets."""
 BUILTINS: Final = {
@@ -168,6 +181,8 @@ def no_name(name: str, known: list[str], is_tool: Callable[[str], bool], *, text
         hint = f" Did you mean {_CONSTANTS[name.lower()]}?"
     elif not hint and method and name in FUNCTIONS:
         hint = f" Write value.{method}(...) with a value of your own"
+    elif not hint and name in ("np", "numpy") and method in (*idioms.METHODS, *FUNCTIONS):
+        hint = f" Write {f'value.{method}()' if method in idioms.METHODS else f'{method}(value)'} of a column"
     elif not hint and method and is_tool(method):
         hint = f" Call the tool itself: {method}(...)"
     elif not hint and method and method not in METHODS and method not in idioms.METHODS:
@@ -203,7 +218,8 @@ def no_function(name: str) -> str:
     """Return that a function of pandas cannot be called, and which ones can."""
     shown = name[:NAME_LIMIT]
     there = ", ".join(f"pd.{each}" for each in idioms.FUNCTIONS)
-    hint = suggest(shown, idioms.FUNCTIONS, 0.8) or f" There are {there}"
+    instead = f" Write {OF_PANDAS[shown]}" if shown in OF_PANDAS else ""
+    hint = instead or suggest(shown, idioms.FUNCTIONS, 0.8) or f" There are {there}"
     return f"pd.{shown}() cannot be called in a plan: use a tool.{hint}"
 
 

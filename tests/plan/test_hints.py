@@ -12,8 +12,10 @@ import pytest
 
 import compiler_nb
 from compiler_nb.errors import PlanError
+from compiler_nb.plan import refusals
 from compiler_nb.plan.plan import Plan
 from tests.support.calls import INPUTS, Calls, in_a_plan, in_python
+from tests.support.expressions import value_of
 from tests.support.hints import ROWS, VALUES
 from tests.support.plans import Reading
 
@@ -92,6 +94,32 @@ def test_a_refused_text_changed_as_its_hint_says_makes_the_same_calls(row):
     if expected is not None and (refused, changed) in VALUES:
         made, expected = ([call.partition("(")[0] for call in calls] for calls in (made, expected))
     assert expected is None or made == expected
+
+
+TABLE_HINTS = {
+    **{f"df.{name}()": refusals._METHODS[name] for name in (
+        "sample", "mode", "argmax", "argmin", "get_group", "select_dtypes", "unstack", "stack", "where", "mask", "eval",
+        "add", "sub", "mul", "div",
+    )},
+    **{f"pd.{name}(df)": text for name, text in refusals.OF_PANDAS.items() if name != "read_csv"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TABLE_HINTS)
+def test_what_is_written_instead_of_an_idiom_of_tables_runs(text):
+    """The refusal holds the code, and the code has a value over a table with these columns."""
+    pandas = pytest.importorskip("pandas")
+    df = pandas.DataFrame({"key": ["a", "b", "a"], "k": ["u", "v", "v"], "x": [1, 2, 3], "y": [2.5, None, 0.5]})
+    with pytest.raises(PlanError, match=re.escape(f"rite {TABLE_HINTS[text]}")):
+        Plan.parse(f"answer({text})", inputs=["df"])
+    assert value_of(TABLE_HINTS[text], df=df, other=df) is not None
+
+
+def test_a_function_of_numpy_names_the_method_of_a_column():
+    """`np.mean(x)` is `x.mean()`, and `np.sum` or `np.round` what they are called here."""
+    for name, told in (("mean", "Write value.mean() of a column"), ("sorted", "Write sorted(value) of a column")):
+        with pytest.raises(PlanError, match=re.escape(told)):
+            Plan.parse(f"answer(np.{name}(df))", inputs=["df"])
 
 
 def sentences(path: Path) -> Iterator[str]:
