@@ -138,7 +138,8 @@ _METHODS: Final = {
 }  # fmt: skip
 """What to write instead of a method that is not allowed."""
 OF_PANDAS: Final = {
-    "Timestamp": 'pd.to_datetime("2024-01-31")', "DataFrame": 'pd.concat({"x": df["x"], "y": df["y"]}, axis=1)', "Series": 'df["x"]',
+    "Timestamp": 'pd.to_datetime("2024-01-31")', "Series": 'df["x"]',
+    "DataFrame": 'pd.concat({"x": df["x"], "y": df["y"]}, axis=1)',
     "crosstab": 'df.pivot_table(index="key", columns="k", values="x", aggfunc="count")',
     "pivot_table": 'df.pivot_table(index="key", columns="k", values="x")', "melt": 'df.melt(id_vars="key")',
     "qcut": 'pd.cut(df["x"], 4)', "read_csv": "df, a table that the notebook has read and offers as an input",

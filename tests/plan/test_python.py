@@ -421,9 +421,11 @@ def test_literals_behind_names_stay_within_bounds():
     [
         ("a.pipe(f)", ".pipe() cannot be called in a plan: use a tool. Only these can: of text split, strip"),
         ("a['x'].any()", ".any() cannot be called in a plan: use a tool, or write any(value) of a list or a column"),
-        ("a.to_csv()", ".to_csv() cannot be called in a plan: use a tool. Only these"),
+        ("a.to_csv()", ".to_csv() cannot be called in a plan: use a tool, or write answer(df) at the end"),
+        ("a.to_excel()", ".to_excel() cannot be called in a plan: use a tool. Only these"),
         ("a.query('x > 1')", 'use a tool, or write a filter, df[df["age"] > 9]'),
-        ("pd.read_csv('x')", "pd.read_csv() cannot be called in a plan: use a tool. There are pd.concat"),
+        ("pd.read_csv('x')", "pd.read_csv() cannot be called in a plan: use a tool. Write df, a table that"),
+        ("pd.read_x('x')", "pd.read_x() cannot be called in a plan: use a tool. There are pd.concat"),
         ("'{}'.format(a)", "use a tool, or write an f-string"),
         ("a.append(1)", "use a tool, or write value + [item]"),
         ("a.iloc(3)", ".iloc() cannot be called in a plan: use a tool. Only these"),
