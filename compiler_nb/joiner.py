@@ -13,7 +13,7 @@ from compiler_nb.events import AnswerRefused
 from compiler_nb.models.base import Message, Model, ReplyGrammar, Request, where_of
 from compiler_nb.models.calls import Calls, Reply
 from compiler_nb.models.recall import Asked
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import NOT_DONE, Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.fanout import existing
 from compiler_nb.plan.task import owner_of

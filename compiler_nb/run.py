@@ -19,7 +19,7 @@ from compiler_nb.engine.node import find_lanes
 from compiler_nb.errors import RunFailed, SteerError, ToolError
 from compiler_nb.events import Event, Log
 from compiler_nb.models.secret import mask_all
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import ENDED, NOT_DONE, Failure, Skipped, State, Status, Usage, is_lost
 from compiler_nb.plan.losses import Failures
 from compiler_nb.plan.plan import Plan

@@ -18,7 +18,7 @@ from compiler_nb.models.base import Message, Model
 from compiler_nb.models.parts import BLOCK
 from compiler_nb.models.recall import Asked
 from compiler_nb.models.secret import Secret, mask
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import Usage
 from compiler_nb.text import cut, shorten_value
 from compiler_nb.values.coded import digest_of

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import NOT_DONE, Failure, StoredFigure, unstored
 from compiler_nb.text import count_of, cut, cut_both, describe_outcome, quote, shorten_value
 from compiler_nb.values.digest import Digests

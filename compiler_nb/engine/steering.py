@@ -26,7 +26,7 @@ from compiler_nb.engine.node import Node
 from compiler_nb.engine.session import Session
 from compiler_nb.errors import SteerError
 from compiler_nb.events import TaskPlanned, Warned
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import AGAIN, ENDED, NOT_DONE, SET, Cancelled, Skipped
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.task import Task, owner_of

@@ -14,7 +14,7 @@ from typing import Any, Final
 from compiler_nb.engine.began import has_changed
 from compiler_nb.engine.ledger import Entry
 from compiler_nb.history.past import AS_IT_WAS
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import ADOPTED, FOLLOWED, NOT_DONE, Failure, is_lost, unstored
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.fanout import existing

@@ -16,7 +16,7 @@ from compiler_nb.engine.ledger import NOWHERE, Entry, Place, not_repeated, stand
 from compiler_nb.engine.node import CANCELLED
 from compiler_nb.errors import HistoryError, PlanError
 from compiler_nb.events import TaskIdentified
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import (
     ADOPTED,
     GIVEN,

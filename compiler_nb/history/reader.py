@@ -33,7 +33,8 @@ from compiler_nb.events import (
 from compiler_nb.history.file import Unmade, check_row, naming, reading
 from compiler_nb.history.listing import BROKEN_OFF, LONGEST, status_of
 from compiler_nb.models.limits import Limit
-from compiler_nb.operations.bounds import Bounds, is_a
+from compiler_nb.operations.bounds import Bounds
+from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import ENDED, Cancelled, NotStored
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget

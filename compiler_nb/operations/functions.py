@@ -13,20 +13,14 @@ from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.operations import columns
-from compiler_nb.operations.bounds import (
+from compiler_nb.operations.bounds import BITS, COMPARED, DIGITS, ITEMS, MEMBERS, RUN, TEXT, Scope, bound
+from compiler_nb.operations.operators import apply_operator, searched
+from compiler_nb.operations.tables import is_column, kind_of, missing, present
+from compiler_nb.operations.weights import (
     BATCH,
-    BITS,
     CHARACTERS,
-    COMPARED,
-    DIGITS,
-    ITEMS,
-    MEMBERS,
     OBJECT,
     OBJECTS,
-    RUN,
-    TEXT,
-    Scope,
-    bound,
     check_size,
     gathered,
     hashed,
@@ -38,8 +32,6 @@ from compiler_nb.operations.bounds import (
     spend_on_parts,
     whole,
 )
-from compiler_nb.operations.operators import apply_operator, searched
-from compiler_nb.operations.tables import is_column, kind_of, missing, present
 
 WIDTH: Final = 100
 CASED: Final = 1_000_000

@@ -9,19 +9,15 @@ from itertools import repeat
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.operations.bounds import (
+from compiler_nb.operations.bounds import BITS, DIGITS, ITEMS, NESTS, RUN, TEXT, Scope, bound
+from compiler_nb.operations.growth import check_operator
+from compiler_nb.operations.sizes import is_mixed
+from compiler_nb.operations.tables import cells, kind_of
+from compiler_nb.operations.weights import (
     BATCH,
-    BITS,
     CHARACTERS,
-    DIGITS,
-    ITEMS,
-    NESTS,
     OWN,
-    RUN,
-    TEXT,
     TEXTS,
-    Scope,
-    bound,
     hashed,
     is_a,
     items_of,
@@ -32,9 +28,6 @@ from compiler_nb.operations.bounds import (
     weigh,
     whole,
 )
-from compiler_nb.operations.growth import check_operator
-from compiler_nb.operations.sizes import is_mixed
-from compiler_nb.operations.tables import cells, kind_of
 
 _SETS: Final = frozenset({set, frozenset})
 _NUMBERS: Final = frozenset({int, float, bool, complex})

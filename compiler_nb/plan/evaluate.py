@@ -20,22 +20,7 @@ from typing import Any, Final, cast
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.operations import fields, idioms
-from compiler_nb.operations.bounds import (
-    ITEMS,
-    TEXT,
-    TEXTS,
-    Heavy,
-    Scope,
-    bound,
-    check_size,
-    hashed,
-    is_a,
-    items_of,
-    length,
-    short,
-    spend_on_parts,
-    weigh,
-)
+from compiler_nb.operations.bounds import ITEMS, TEXT, Heavy, Scope, bound
 from compiler_nb.operations.fields import read_key
 from compiler_nb.operations.functions import (
     DICTS,
@@ -53,6 +38,17 @@ from compiler_nb.operations.growth import check_place, check_selection
 from compiler_nb.operations.idioms import kind_of_any, read_item
 from compiler_nb.operations.operators import apply_operator, compare
 from compiler_nb.operations.tables import base_of, kind_of, view_of
+from compiler_nb.operations.weights import (
+    TEXTS,
+    check_size,
+    hashed,
+    is_a,
+    items_of,
+    length,
+    short,
+    spend_on_parts,
+    weigh,
+)
 from compiler_nb.outcome import Cancelled, Failure, Skipped, is_lost
 from compiler_nb.plan.expression import (
     Apply,

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.operations.bounds import Heavy, Scope, hashed, is_a, items_of, short, spend_on_hashes
+from compiler_nb.operations.bounds import Heavy, Scope
+from compiler_nb.operations.weights import hashed, is_a, items_of, short, spend_on_hashes
 from compiler_nb.outcome import NOT_DONE, Failure
 from compiler_nb.plan.evaluate import bind, evaluate
 from compiler_nb.plan.expression import (

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import NOT_DONE, NotStored, Remote
 from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.prompts.shapes import Looks, Shapes, merge, shape_of, spell_seen

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from compiler_nb.events import Decided, Event, TaskEnded, TaskExpanded, TaskFetched, TaskPlanned
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import NOT_DONE, Answer, Failure
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.task import Task

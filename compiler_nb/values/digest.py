@@ -28,7 +28,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.text import name_of
 from compiler_nb.tool import Tool
 from compiler_nb.values.forms import DECLARES

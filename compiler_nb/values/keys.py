@@ -14,7 +14,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.plan.expression import Fanout, Value
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree, replace, walk

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 
 _LEFT_OUT: Final = frozenset({
     "__module__", "__qualname__", "__dict__", "__weakref__", "__annotations__", "__annotate__", "__annotate_func__",

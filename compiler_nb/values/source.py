@@ -31,7 +31,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from compiler_nb.operations.bounds import is_a
+from compiler_nb.operations.weights import is_a
 from compiler_nb.text import name_of
 from compiler_nb.tool import Tool
 from compiler_nb.values.digest import TooLarge, content_of

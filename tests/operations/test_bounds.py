@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.operations.bounds import BOUNDS, ITEMS, Account, Bounds, Heavy, Scope, short
+from compiler_nb.operations.bounds import BOUNDS, ITEMS, Account, Bounds, Heavy, Scope
+from compiler_nb.operations.weights import short
 from compiler_nb.plan.evaluate import evaluate
 from tests.support.clock import run_virtually
 from tests.support.expressions import parse, value_of
 from tests.support.session import perform
 
-COVERS = ("functions.py", "operators.py")
+COVERS = ("functions.py", "operators.py", "weights.py")
 ROOT = Path(__file__).parents[2]
 FAST = 2.0
 """Seconds that no expression may take, however much it wants to make."""

@@ -11,7 +11,8 @@ from compiler_nb.notebook.output.answer import to_html
 from compiler_nb.notebook.output.exchanges import exchange_html
 from compiler_nb.notebook.output.values import inert, inert_code, inert_lines
 from compiler_nb.notebook.runs import run_before
-from compiler_nb.operations.bounds import Scope, is_a
+from compiler_nb.operations.bounds import Scope
+from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import NOT_DONE, Failure, Usage, is_lost
 from compiler_nb.plan.builder import split_note
 from compiler_nb.plan.effects import nature
