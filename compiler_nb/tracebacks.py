@@ -17,7 +17,7 @@ OURS: Final = f"{Path(__file__).parent}/"
 LONGEST: Final = 20_000
 """Characters of a traceback that are kept: its beginning and its end."""
 LABELS: Final[list[Callable[[str], str]]] = []
-"""What names a file that is none, such as a cell of a notebook: "Cell In[3]", or "" if it is not theirs to name."""
+"""Functions that name code without a file, such as a cell of a notebook: "Cell In[3]", or "" if it is not theirs."""
 _LIBRARY: Final = re.compile(r"[/\\](site|dist)-packages[/\\]|^<(?!ipython-input)")
 _STANDARD: Final = f"{Path(traceback.__file__).parent}/"
 _FILE: Final = re.compile(r'File "([^"\n]*)", (line \d+)')

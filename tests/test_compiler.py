@@ -470,6 +470,17 @@ def test_main_thread_tools():
     assert asyncio.run(compiler.execute(plan)).answer is True
 
 
+def test_main_thread_tools_of_a_run_within_a_run():
+    """A tool that awaits another run has its tools of the main thread served by whoever waits outside."""
+    inner = Compiler(tools=[thread_tool()])
+
+    @tool
+    async def ask(x: int) -> bool:
+        return (await inner.execute("a = where(1)\nanswer(a)\n")).answer
+
+    assert Compiler(tools=[ask]).execute_sync("a = ask(1)\nanswer(a)\n").answer is True
+
+
 @pytest.mark.parametrize("door", ["await", "sync"])
 def test_main_thread_tools_where_nobody_serves_the_main_thread(door):
     """On another thread, awaited or waited for, they fail with a clear word instead of running on the wrong thread."""

@@ -74,7 +74,7 @@ class ManyRuns(Orders):
         """Answer many questions, some at a time, and return their runs in order; each says itself how it went.
 
         questions, inputs: as for `compare`; max_concurrency: runs at a time; answer_type: what each answer is to be, as
-        for `run`. Raises ValueError if a question is none, NoModel if no model is set.
+        for `run`. Raises ValueError if one of them is not a question, NoModel if no model is set.
         """
         if type(max_concurrency) is not int or max_concurrency < 1:
             raise ValueError(f"max_concurrency must be a whole number from 1, not {max_concurrency!r}")

@@ -226,7 +226,7 @@ def _is_async(score: Scorer) -> bool:
 
 
 def _number(found: Any) -> float | None:
-    """Return a score as a number, None if it is none."""
+    """Return a score as a number, None if it is not a finite number."""
     if isinstance(found, str | bytes) or not hasattr(type(found), "__float__"):
         return None
     number = float(found)

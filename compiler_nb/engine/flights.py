@@ -122,7 +122,7 @@ class Flights:
         return HELD if tool is not None and tool.pure and task.id not in self.bound else ""
 
     def arguments(self, id_: str, at: float) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """Return the arguments of a call that starts now, None if it is none of those that are made here."""
+        """Return the arguments of a call that starts now, None if it is not made here."""
         call = self.bound.get(id_)
         if call is None:
             return None

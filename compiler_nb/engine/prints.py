@@ -69,7 +69,7 @@ class Prints:
             ROUTER.write_plain(text)
         if rings:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and so the run is over
-                self.loop.call_soon_threadsafe(self._ring, context=Context())  # a listener that prints is no tool
+                self.loop.call_soon_threadsafe(self._ring, context=Context())  # what a listener prints is not a tool's
 
     def _ring(self) -> None:
         self.loop.call_later(PAUSE, self._tell)

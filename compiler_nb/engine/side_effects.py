@@ -101,7 +101,7 @@ class SideEffects:
     # ---------------------------------------------------------------- which call it is
 
     def _identify(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], at: float) -> Entry | None:
-        """Return the earlier call that a call is, now that its arguments are known; None if it is none."""
+        """Return the earlier call that a call repeats, now that its arguments are known; None if it repeats none."""
         before, mark = self.ledger.found(task.id)[0], digest_of(self.session.tools[task.tool], args, kwargs)
         known = self.ledger.find(task.id, mark)
         if before == mark:

@@ -91,7 +91,7 @@ def kept_prompt(saved: SavedPrompt) -> Kept:
 
 
 def saved_of(kept: Kept) -> SavedPrompt:
-    """Return the saved prompt of a row. Raises HistoryError if it is none."""
+    """Return the saved prompt of a row. Raises HistoryError if the row holds something else."""
     data = of_kind(dict, kept.data)
     role, name, text = (of_kind(str, data.get(each)) for each in ("role", "name", "text"))
     return SavedPrompt(role, name, text, kept.at)

@@ -71,7 +71,7 @@ class WriterThread:
         return rows.snapshots.listen
 
     def write(self, rows: list[Sql], tell: Callable[[str], None], *, urgent: bool = False) -> None:
-        """Take rows that are no run's; `tell` is called as Beside says, on the thread, or at once if it has none.
+        """Take rows that belong to no run; `tell` is called as Beside says, on the thread, or at once if it has none.
 
         urgent: whether they are committed at once.
         """

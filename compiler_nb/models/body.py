@@ -60,7 +60,7 @@ async def whole(body: AsyncGenerator[bytes, None], begin: bytes = b"") -> bytes:
 
 
 async def refuse_errors(response: Any) -> None:
-    """Raise StatusError if a response is none of success, with as much of its body as anybody needs.
+    """Raise StatusError if a response reports an error, with as much of its body as anybody needs.
 
     The HTTP client calls it with each response, before anything else reads the body.
     """

@@ -1,4 +1,4 @@
-"""What a GGUF file says of itself: enough to name the model, and to refuse a file that is none before it is loaded.
+"""What a GGUF file says of itself: enough to name the model, and to refuse other files before they are loaded.
 
 A GGUF file begins with a magic, a version and two counts; then come keys with typed values. General facts stand before
 the tokenizer's long lists, so reading stops there, and a file of many gigabytes is described in a millisecond.

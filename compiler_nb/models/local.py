@@ -51,7 +51,7 @@ LONGEST_TEXT, LONGEST_LIST = 60, 4
 _ENDLESS: Final = re.compile(r'("(?:[^"\\]|\\.)*")|([])])\*')
 """A word of GBNF, which stays as it is, or what may be repeated without end: characters, or a group of parts."""
 _FURTHER_KEYS: Final = re.compile(r' ?\(", " [^()]*": " [^()]*\)\*')
-"""In a rule of GBNF, the keys of a free dict after the first: one that stands there twice is no plan."""
+"""In a rule of GBNF, the keys of a free dict after the first: a plan in which one stands twice is refused."""
 WEAK: Final = "it plans badly: it is for trying, teaching and testing; for a better one: local:/path/to/model.gguf"
 """What to expect of the built-in model."""
 

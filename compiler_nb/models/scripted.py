@@ -55,7 +55,7 @@ class ScriptedModel:
 
     @property
     def identity(self) -> Any:
-        """What it would say: by that a cache tells it from another script."""
+        """What it would say; a cache tells scripts apart by it."""
         return self.replies
 
     def reset(self) -> None:

@@ -45,7 +45,7 @@ TYPES: Final = frozenset({
 })  # fmt: skip
 """What `astype` may be given."""
 MADE_OF_NAMES: Final = frozenset({"assign", "agg", "aggregate"})
-"""Methods whose arguments bear names of columns."""
+"""Methods whose keyword arguments are names of columns."""
 
 
 class Idiom(NamedTuple):

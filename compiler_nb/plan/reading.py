@@ -86,7 +86,7 @@ class Reader:
         return node.value
 
     def operand(self, node: ast.expr, method: str = "") -> Tree:
-        """Read what something is done with: a name is no text that lacks its quotes. method: what is called on it."""
+        """Read what an operation is applied to; a name is never a text without quotes. method: what is called on it."""
         return self.name(node, text=False, method=method) if isinstance(node, ast.Name) else self.read(node)
 
     def name(self, node: ast.Name, *, text: bool = True, method: str = "") -> Tree:

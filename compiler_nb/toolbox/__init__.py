@@ -1,6 +1,6 @@
 """Tools that ship with the package: arithmetic, a language model's help, charts, Wikipedia; each loaded when used.
 
-No module here bears the name of a tool: once it were imported, that name would mean the module.
+No module here has the name of a tool: once imported, it would hide the tool.
 """
 
 from __future__ import annotations

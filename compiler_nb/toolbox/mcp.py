@@ -152,7 +152,7 @@ def _place(
 
 
 async def _list(place: Server) -> tuple[list[Any], tuple[str, str], list[str]]:
-    """Return the tools that a server lists, its name and version, and what it lists that is no tool."""
+    """Return the tools that a server lists, its name and version, and what it lists that is not a valid tool."""
     async with place.connect() as connection:
         return await connection.tools(), connection.identity, connection.inspector.left_out
 
@@ -175,7 +175,7 @@ class _Options(NamedTuple):
     plain: dict[str, Any]
 
     def check(self, names: Collection[str]) -> None:
-        """Raise ToolError if a name is none of the server's."""
+        """Raise ToolError if the server has no tool of one of these names."""
         named = [*self.pure, *(self.effects if isinstance(self.effects, Mapping) else ())]
         for each in named:
             if each not in names:

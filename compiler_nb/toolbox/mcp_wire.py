@@ -52,7 +52,7 @@ class Inspector:
         self.fault = ""  # how it broke the protocol
         self.cause = ""  # why the connection ended
         self.stray = ""  # the first line of its standard output that was no message
-        self.left_out: list[str] = []  # listed tools that are none, and why
+        self.left_out: list[str] = []  # what is listed but is not a valid tool, and why
         self.ended = False
         self.status: int | None = None  # how its process ended
         self.http = 0  # the status of the last answer over HTTP to a message
@@ -77,7 +77,7 @@ class Inspector:
             raise Flood(f"it sent more than {UNASKED:,} messages that nobody asked for")
 
     def _clean(self, tool: Any) -> dict[str, Any] | None:
-        """Return what counts of a listed tool, None if that is no tool."""
+        """Return the parts of a listed tool that count, None if it is not a valid tool."""
         name = tool.get("name") if isinstance(tool, dict) else None
         if not isinstance(name, str) or not name:
             self.left_out.append(f"a tool without a name, {shorten(repr(tool), 60)}")

@@ -94,7 +94,7 @@ def label(name: Any) -> str:
 
 
 def sheet_of(data: Any) -> Sheet:
-    """Return data as columns. Raises ToolError if they are none, with what would be."""
+    """Return data as columns. Raises ToolError if it is not a table; the message says what would be one."""
     sheet = _sheet(data)
     if not sheet.rows or not sheet.columns:
         raise ToolError("plot: there is nothing to draw: data has no rows")
