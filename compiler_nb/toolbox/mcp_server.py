@@ -35,7 +35,7 @@ LINES: Final = 8
 _KEY: Final = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[^\s/\\:]{16,}")
 """A value that looks like a key, whatever its name is."""
 SHORTEST: Final = 8
-"""Least characters of a word of a command that may be a key: `--max-token 5` holds none, and 5 stands in many results."""
+"""Least characters of a word of a command that may be a key: `--max-token 5` holds none; 5 stands in many results."""
 Tell: TypeAlias = Callable[[float, float | None, str | None], Awaitable[None]]
 """Is told how far a call has come: how much is done, of how much, and in words."""
 
