@@ -409,6 +409,8 @@ class Run:
         return write_script(
             plan_again(self), {**settings.tools, **(tools or {})}, inputs=self.inputs, question=self.question,
             max_concurrency=settings.max_concurrency, limits=settings.caps, secrets=settings.secrets,
+            rates={name: words for name, limit in settings.limits.items() if (words := limit.per_minute)},
+            drop_failed=settings.drop_failed,
         )  # fmt: skip
 
     def save(self, path: str | PathLike[str]) -> Path:

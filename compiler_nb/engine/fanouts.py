@@ -8,7 +8,7 @@ Theory of operation
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +39,7 @@ class Fanouts:
         self.partial: dict[str, Any] = {}
         self.away: Collection[str] = ()
         self.whole: set[str] = set()  # those that the user gave a value
+        self.recalled: dict[str, str] = {}  # how the values of items are known that an earlier run has left, by id
         self.ends: dict[str, tuple[Any, str]] = {}  # how those end that the user skips, or gives a value, by id
 
     def needs(self, task: Task) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -84,6 +85,18 @@ class Fanouts:
             (item if nature(item, self.tools) == "pure" else replace(item, follows=turn), is_item)
             for item, is_item in expansion.tasks
         ]
+
+    def recall(
+        self, items: Iterable[tuple[Task, bool]], known: Callable[[Task], tuple[Task, str]]
+    ) -> list[tuple[Task, bool]]:
+        """Return items, as their values if these are known, and note how they are."""
+        recalled = []
+        for item, is_item in items:
+            task, how = known(item)
+            recalled.append((task, is_item))
+            if how:
+                self.recalled[item.id] = how
+        return recalled
 
     def link(self, task: Task) -> Task:
         """Return a task that refers to the very items that it reads."""

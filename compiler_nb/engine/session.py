@@ -129,7 +129,8 @@ class Session:
     `make_runners`; drop_failed: the share of its items that may fail without making a fan-out fail; bounds: what
     expressions may cost.
 
-    May be set before the first task: recall returns an item of a fan-out, as its value if an earlier run has left one;
+    May be set before the first task: recall returns an item of a fan-out, as its value if an earlier run has left one,
+    and how that is known;
     secrets: what no failure's message may hold; rates: the providers' limits per minute; rated: the tools whose calls
     these count here, with their providers (other tools count their calls of models where they make them); warn: called
     with a task's id and a warning that cannot wait for the loop, on any thread; and what `effects` says.
@@ -153,7 +154,7 @@ class Session:
         self.loop = asyncio.get_running_loop()
         self.tools, self.log, self.inputs = dict(tools), log, dict(inputs or {})
         self.warn: Callable[[str, str], None] | None = None
-        self.recall: Callable[[Task], Task] | None = None
+        self.recall: Callable[[Task], tuple[Task, str]] | None = None
         self.secrets: tuple[Secret, ...] = ()
         self.rates: Limits | None = None
         self.rated: Mapping[str, str] = {}
@@ -484,7 +485,7 @@ class Session:
             return self.schedule.nodes[lost.id].fate
 
     def _value_is_there(self, node: Node, outcome: Any) -> None:
-        self._end(node, outcome, "" if node.attempt else "inline")
+        self._end(node, outcome, "" if node.attempt else self.fanouts.recalled.get(node.task.id, "inline"))
 
     # ---------------------------------------------------------------- work of the evaluator
 
@@ -558,7 +559,7 @@ class Session:
         tasks = self.fanouts.take(node.task, expansion)
         self.log.emit(TaskExpanded, id_, 1, tuple(task for task, _ in tasks))
         if self.recall is not None:
-            tasks = [(self.recall(task), is_item) for task, is_item in tasks]
+            tasks = self.fanouts.recall(tasks, self.recall)
         most = max(ITEMS // (1 + expansion.weight // 10), 1)
         self._take_items(node, deque(tasks), len(tasks) if self.effects.exist else most)
 

@@ -89,10 +89,16 @@ def taken_over(
     past.keys = Keys(hash_tools(tools), new_hashes)
     keys, known = Keys({**past.keys.tools, **hash_tools(old.settings.tools)}, old_hashes), _known(old)
     lost: dict[str, Taken] = {}  # what was not stored
+    given, outcomes = old.progress.given, old.progress.outcomes
+    within: dict[str, list[list[Any]]] = {}  # of fan-outs the items to which the user gave values
+    for id_ in sorted(filter(owner_of, given)):
+        within.setdefault(owner_of(id_), []).append([id_, outcomes[id_]])
     for task in old.progress.tasks.values():
         key = keys.add(task)
-        outcome = old.progress.outcomes.get(task.id, CANCELLED)
-        if task.id in old.progress.given:  # a value of the user's is not what the plan says
+        outcome = outcomes.get(task.id, CANCELLED)
+        if task.id in within:
+            keys.mix(task.id, within[task.id])
+        elif task.id in given:  # a value of the user's is not what the plan says
             keys.give(task.id, outcome)
         elif key is not None and unstored(outcome):
             if task.kind == "call" and not task.owner and nature(task, tools) != "effect":
@@ -317,7 +323,7 @@ def repeated(
     past.pins = {id_: known(id_, ADOPTED) for id_ in tasks if id_ in outcomes and id_ not in moved}
     again = set(tasks) if failed else partly
     past.pins |= {
-        id_: Taken(value)
+        id_: known(id_, ADOPTED)._replace(outcome=value, effects=())
         for id_, value in _items(old, tasks.values(), moved).items()
         if owner_of(id_) in again and not _is_after(old.progress.tasks[id_], items, old.progress.tasks)
     }

@@ -33,6 +33,12 @@ class Limit:
     rpm: int | None = None
     tpm: int | None = None
 
+    @property
+    def per_minute(self) -> str:
+        """What it allows in a minute, in words; "" if that has no limit."""
+        allowed = {"requests": self.rpm, "tokens": self.tpm}
+        return ", ".join(f"{count:,} {what} a minute" for what, count in allowed.items() if count)
+
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)

@@ -104,14 +104,17 @@ def _task(
 
 
 def _fanout(
-    id_: str, container: type, follows: tuple[str, ...] = (), *, effect: bool = False
+    id_: str, container: type, follows: tuple[str, ...] = (), *, effect: bool = False, drop_failed: float = 0.0
 ) -> Callable[[Callable[[], AsyncIterator[Any]]], None]:
-    """Start a fan-out, whose body yields its items, in a dict after their keys; all begin when all are known."""
+    """Start a fan-out, whose body yields its items, in a dict after their keys; all begin when all are known.
+
+    drop_failed: the share of its items that may fail, such as 0.1: its value is then without them.
+    """
 
     def begin(body: Callable[[], AsyncIterator[Any]]) -> None:
         _note(id_, follows, effect=effect)
         _SHAPES[id_] = _start(_shape_of(body, container))
-        _TASKS[id_] = _start(_collected(id_))
+        _TASKS[id_] = _start(_collected(id_, drop_failed))
 
     return begin
 
@@ -205,19 +208,23 @@ async def _shape_of(body: Callable[[], AsyncIterator[Any]], container: type) -> 
     return _Shape([item for _, item in pairs], dict(pairs) if len(keys) == len(pairs) else {})
 
 
-async def _collected(id_: str) -> Any:
-    """Return a fan-out's value when all its items have ended; one that failed is the error."""
+async def _collected(id_: str, drop_failed: float) -> Any:
+    """Return a fan-out's value when all its items have ended; if more failed than may, the first is the error."""
     try:
         shape = await _SHAPES[id_]
     except _Unneeded:
         return _NOT_NEEDED
     if shape.items:
         await asyncio.wait(shape.items)
-    for item in shape.items:
-        item.result()
-    if type(shape.container) is list:
-        return [item.result() for item in shape.items]
-    return {key: item.result() for key, item in shape.container.items()}
+    failed, count = {item for item in shape.items if item.exception() is not None}, len(shape.items)
+    pairs = list(enumerate(shape.items) if type(shape.container) is list else shape.container.items())
+    kept = [(key, item.result()) for key, item in pairs if item not in failed]
+    if failed and (not kept or len(failed) / count > drop_failed):
+        for item in shape.items:
+            item.result()
+    if failed:
+        sys.stderr.write(f"{id_} goes without {len(failed)} of {count} items, which failed\n")
+    return [value for _, value in kept] if type(shape.container) is list else dict(kept)
 
 
 async def _items_of(id_: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from compiler_nb.errors import ToolError
 from compiler_nb.plan.expression import Fanout
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Join, Task
 from compiler_nb.plan.tree import walk
 from compiler_nb.script.gather import Gathered, literal_of
 from compiler_nb.script.pieces import helpers_for, names_in, own_names
@@ -59,17 +59,21 @@ def write_script(
     inputs: Mapping[str, Any] | None = None,
     max_concurrency: int = 8,
     limits: Mapping[str, int] | None = None,
+    rates: Mapping[str, str] | None = None,
+    drop_failed: float = 0.0,
     question: str = "",
     secrets: Iterable[Any] = (),
 ) -> ScriptText:
     """Return a plan as a script.
 
     tools: by name; those that are not given are to be imported by the user; inputs: values of the offered variables, of
-    which those are written that have a literal; limits: calls at a time per resource ("provider:openai"); question:
-    for its first line; secrets: what it may not hold.
+    which those are written that have a literal; limits: calls at a time per resource ("provider:openai"); rates: limits
+    per minute in words, by provider, which do not hold in it; drop_failed: the share of a fan-out's items that may
+    fail; question: for its first line; secrets: what it may not hold.
     """
     limits = {"calls": max_concurrency, **(limits or {})}
     writer = _ScriptWriter(plan, tools or {}, inputs or {}, limits, question, secrets)
+    writer.rates, writer.drop_failed = rates or {}, drop_failed
     made = ScriptText(writer.write())
     made.missing = writer.missing
     return made
@@ -86,6 +90,8 @@ class _ScriptWriter:
         secrets: Iterable[Any],
     ) -> None:
         self.plan, self.question, self.given, self.limits = plan, question, inputs, limits
+        self.rates: Mapping[str, str] = {}
+        self.drop_failed = 0.0
         self.called = called_by(plan.tasks)
         self.tools = {name: tools[name] for name in self.called if isinstance(tools.get(name), Tool)}
         self.unknown = [name for name in self.called if name not in self.tools]
@@ -94,7 +100,7 @@ class _ScriptWriter:
         self.missing |= dict.fromkeys(self.unknown, "import or define it")
 
     def write(self) -> str:
-        body = BodyWriter(self.plan.tasks, self.plan.final, self.tools)
+        body = BodyWriter(self.plan.tasks, self.plan.final, self.tools, self.drop_failed)
         shown = body.write()
         table, gathered = self._table(), self.gathered
         parameters = ", ".join(map(python_name, body.inputs))
@@ -126,6 +132,12 @@ class _ScriptWriter:
             f"It performs {count_of(len(self.plan), 'task')}; each begins when what it reads is there. It was written "
             "by compiler_nb, and needs nothing of it. Expressions have no bounds here, and calls need no approval."
         )
+        used = {tool.provider for tool in self.tools.values()}
+        rates = [f"{name} allows {words}" for name, words in sorted(self.rates.items()) if name in used]
+        if rates:
+            text += f" Calls do not wait for limits per minute ({', '.join(rates)}): slow them down in the tools."
+        if isinstance(self.plan.final, Join):
+            text += " No model is asked for an answer: it returns the results that a joiner would read, by name."
         return ABOUT.format(asked if asked[-1:] in ".?!" else f"{asked}.", textwrap.fill(text, 100))
 
     def _doc(self) -> str:

@@ -31,10 +31,15 @@ INDENT: Final = "    "
 
 
 class BodyWriter:
-    """Writes the tasks of a plan as the body of `main`; tools: by name, as far as they are known."""
+    """Writes the tasks of a plan as the body of `main`.
 
-    def __init__(self, tasks: Sequence[Task], final: LastLine, tools: Mapping[str, Tool]) -> None:
-        self.tools = tools
+    tools: by name, as far as they are known; drop_failed: the share of a fan-out's items that may fail.
+    """
+
+    def __init__(
+        self, tasks: Sequence[Task], final: LastLine, tools: Mapping[str, Tool], drop_failed: float = 0.0
+    ) -> None:
+        self.tools, self.drop_failed = tools, drop_failed
         self.tasks = in_order(tasks, tools)
         self.final = final
         self.ids = {task.id: task for task in self.tasks}
@@ -130,6 +135,8 @@ class BodyWriter:
             options.append(f"({', '.join(quoted(name) for name in task.follows if name in self.ids)},)")
         if kind == "effect":
             options.append("effect=True")
+        if task.kind == "fanout" and self.drop_failed:
+            options.append(f"drop_failed={self.drop_failed!r}")
         lines = self.fanout(task) if task.kind == "fanout" else self.plain(task, kind)
         self.kinds[task.id] = self.kind_of(task)
         name = "_fanout" if task.kind == "fanout" else "_task"

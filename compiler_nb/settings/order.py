@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compiler_nb.engine.ledger import Entry, Place
 from compiler_nb.operations.weights import is_a
-from compiler_nb.outcome import ADOPTED, NOT_DONE, PINNED, Answer, Replan, unstored
+from compiler_nb.outcome import ADOPTED, GIVEN, NOT_DONE, PINNED, Answer, Replan, unstored
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.settings.follow import FollowUp
 from compiler_nb.tool import Tool
 
@@ -88,9 +89,13 @@ class Past:
         Below a side effect that is to be made, what was read before it is stale, and with it all that comes of that.
         """
         key = self.keys.add(task, stale=self._is_moved and bool(task.since)) if self.keys is not None else None
-        found = self.pins.get(task.id)
+        found, given = self.pins.get(task.id), self._items_given(task)
         if found is not None and self.keys is not None:
             self.keys.give(task.id, found.outcome)
+        if found is None and given:  # it is not taken whole
+            key = None
+            if self.keys is not None:
+                self.keys.mix(task.id, given)
         if found is None and key is not None and self.known.get(key):
             found = self.known[key].popleft()
         if found is None and self.tools and nature(task, self.tools) == "effect":
@@ -99,19 +104,27 @@ class Past:
                 self.keys.by_id[task.id] = None  # it is made anew, and what reads it is new
         return found
 
-    def recall(self, item: Task) -> Task:
-        """Return an item of a fan-out, as an expression of its value if that is known.
+    def _items_given(self, task: Task) -> list[list[Any]]:
+        """Return the items of a fan-out to which the user gives values, with these."""
+        if task.kind != "fanout":
+            return []
+        pins = self.pins.items()
+        found = [(id_, each.outcome) for id_, each in pins if each.how in GIVEN and owner_of(id_) == task.id]
+        return [list(pair) for pair in sorted(found, key=itemgetter(0))]
+
+    def recall(self, item: Task) -> tuple[Task, str]:
+        """Return an item of a fan-out, as an expression of its value if that is known, and how it is known, or "".
 
         A side effect stays a call: it is looked up when its arguments are known, so that it is seen not to be repeated.
         """
         pinned = self.pins.get(item.id)
         if nature(item, self.tools) == "effect" and (pinned is None or pinned.how != PINNED):
-            return item
+            return item, ""
         found = self.take(item)
         # one that was not needed is asked again, which costs nothing; what was not stored is worked out again
         if found is None or is_a(found.outcome, NOT_DONE) or unstored(found.outcome):
-            return item
-        return Task(item.id, "expr", "", (Value(found.outcome),), line=item.line, column=item.column)
+            return item, ""
+        return Task(item.id, "expr", "", (Value(found.outcome),), line=item.line, column=item.column), found.how
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

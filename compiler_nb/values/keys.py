@@ -55,6 +55,11 @@ class Keys:
         found = content_hash(value)
         self.by_id[id_] = found and f"value {found}"
 
+    def mix(self, id_: str, values: Any) -> None:
+        """Note that of a fan-out some items are not performed but have values: what reads it has keys of both."""
+        own, found = self.by_id.get(id_), content_hash(values)
+        self.by_id[id_] = found and own and f"{own} with {found}"
+
     def _key(self, task: Task) -> str:
         tools = [task.tool, *(step.tool for part in walk(task) if isinstance(part, Fanout) for step in part.steps)]
         code, after = [(name, self.tools.get(name, "")) for name in tools], [self._of(id_) for id_ in task.after]

@@ -138,3 +138,34 @@ def test_the_history_of_many_items_grows_with_their_number_only(desk, tmp_path):
     assert (len(kept.events), len(kept["rows"]), kept.answer) == (len(run.events), 3_000, 3_000)
     stored = sum(path.stat().st_size for path in tmp_path.glob("runs.db*"))
     assert stored < 3_000 * 1_500, f"{stored:,} bytes"
+
+
+def test_an_item_that_is_pinned_says_so_and_the_last_line_counts_those_that_were_kept(desk):
+    """In the line below the answer, in `why`, in hover texts; also when only failed ones run again after it."""
+    desk.ok("bad.clear(); bad.update({1, 3})")
+    desk.ok("%%plan --no-raise\nrows = [price(n) for n in range(6)]\nanswer(sum(rows))")
+    desk.ok("%compile rerun --failed --override rows[1]=10.0 --no-raise")
+    assert "pinned: rows[1] · not run again: rows (4 items)" in desk.text()
+    assert desk.ns["run"].why("rows[1]") == "done, pinned: you gave its value"
+    assert "rows[1] · done · pinned by you" in desk.ns["run"].visualize().svg
+    desk.ns["bad"].clear()
+    desk.ok("%compile rerun --failed")
+    assert "pinned: rows[1] · not run again: rows (4 items)" in desk.text()
+    assert desk.ns["run"].answer == 10.0 + 1.5 * (0 + 2 + 3 + 4 + 5)
+
+
+def test_a_pinned_item_of_an_edited_plan_is_no_value_of_the_plan(desk):
+    """A cell of that run that does not pin it computes it; one that pins another item is heard, and what reads it too."""
+    desk.ns["bad"].clear()
+    desk.ok("%%plan -o one\nrows = [price(n) for n in range(4)]\ntotal = price(sum(rows))\nanswer(total)")
+    assert desk.ns["one"].answer == 13.5
+    desk.ok("%%plan --from one -o two --override rows[0]=100.0\n"
+            "rows = [price(n) for n in range(4)]\ntotal = price(sum(rows))\nanswer(total)")  # fmt: skip
+    assert desk.ns["two"].answer == 163.5
+    assert "pinned: rows[0] · not run again: rows (3 items)" in desk.text()
+    desk.ok("%%plan --from two -o three\nrows = [price(n) for n in range(4)]\ntotal = price(sum(rows))\nanswer(total)")
+    assert desk.ns["three"].answer == 13.5
+    made = desk.ns["made"]["price"]
+    desk.ok("%%plan --from two -o four --override rows[0]=100.0\n"
+            "rows = [price(n) for n in range(4)]\ntotal = price(sum(rows))\nanswer(total)")  # fmt: skip
+    assert (desk.ns["four"].answer, desk.ns["made"]["price"]) == (163.5, made)

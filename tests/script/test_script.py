@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from compiler_nb import Compiler, Plan, tool
+from compiler_nb import Compiler, Limit, Plan, tool
 from compiler_nb.errors import PlanError, ToolError
 from compiler_nb.script.script import write_script
 from compiler_nb.tool import Tool, Toolbox
@@ -73,19 +73,20 @@ def in_order(made):
 
 @pytest.mark.slow
 def test_random_plans_give_in_a_script_what_they_give_here(tmp_path):
-    """150 of them, with fan-outs, guarded calls, side effects and failing calls: all is equal."""
+    """150 of them, with fan-outs, guarded calls, side effects, failing calls and dropped items: all is equal."""
     tools, runs, scripts = tools_of_toolkit(), {}, {}
-    compiler = Compiler(tools=list(tools.values()), approve="auto", max_concurrency=3)
     for number in range(times(150)):
         random = Random(seed() + number)
-        share = random.choice([0, 0, 7])
+        share, drop = random.choice([(0, 0.0), (7, 0.0), (4, 0.34), (3, 0.7), (3, 1.0)])
         program = random_program(random, random.randint(2, 14), effects=random.random() < 0.4) + "join()\n"
         plan = Plan.parse(program, tools=tools)
         toolkit.reset(share)
-        run = compiler.execute_sync(plan)
+        run = Compiler(None, list(tools.values()), approve="auto", max_concurrency=3, drop_failed=drop).execute_sync(
+            plan
+        )
         name = f"plan_{number}_{share}"
         runs[name] = program, run, list(toolkit.made)
-        scripts[name] = plan.to_script(tools, max_concurrency=3)
+        scripts[name] = run.to_script()
     for name, found in perform(tmp_path, scripts).items():
         program, run, made = runs[name]
         assert differences(run, made, found) == [], f"{program}\n{scripts[name]}"
@@ -230,3 +231,34 @@ def test_a_function_that_is_called_as_a_helper_is_refused():
 
 def _value(x):
     return x
+
+
+def test_a_script_goes_without_the_items_that_failed_as_its_run_did(tmp_path):
+    """Up to the share that may fail; what reads the fan-out whole reads the others, and it says how many are missing."""
+    tools = tools_of_toolkit()
+    toolkit.reset(3)
+    compiler = Compiler(None, list(tools.values()), drop_failed=0.9)
+    run = compiler.execute_sync("rows = {x: f(x) for x in range(9)}\nn = len(rows)\nanswer([n, sum(rows.values())])")
+    assert run.status == "done"
+    assert 0 < run.progress.left_out["rows"][0] < 9
+    script = run.to_script()
+    assert '@_fanout("rows", dict, drop_failed=0.9)' in script
+    assert perform(tmp_path, {"plan_0_3": script})["plan_0_3"]["answer"] == run.answer
+
+
+def test_the_head_of_a_script_says_what_it_does_not_do():
+    """Limits per minute of the tools that it calls, and the joiner; nothing of what its plan does not have."""
+
+    @tool(provider="shop")
+    async def price(x: int) -> int:
+        """Return it."""
+        return x
+
+    limits = {"shop": Limit(rpm=6_000, concurrency=2), "other": Limit(tpm=10)}
+    run = Compiler(None, [price], limits=limits).execute_sync("a = price(1)\njoin(a)")
+    head = " ".join(run.to_script().split('"""')[1].split())
+    assert "Calls do not wait for limits per minute (shop allows 6,000 requests a minute)" in head
+    assert "No model is asked for an answer: it returns the results that a joiner would read" in head
+    plain = Compiler(None, [price]).execute_sync("a = price(1)\nanswer(a)").to_script().split('"""')[1]
+    assert "per minute" not in plain
+    assert "joiner" not in plain

@@ -17,7 +17,7 @@ def test_an_empty_past_leaves_nothing():
     """Each task is to run, and an item of a fan-out stays what it is."""
     task = Task("a", "call", "get", (1,))
     assert Past().take(task) is None
-    assert Past().recall(task) is task
+    assert Past().recall(task) == (task, "")
 
 
 def test_what_is_pinned_is_taken_by_id():
@@ -25,10 +25,10 @@ def test_what_is_pinned_is_taken_by_id():
     pins = {"a": 1, "r[0]": 2, "r[1]": Failure("raised", "no")}
     past = Past(pins={id_: Taken(outcome, "pinned") for id_, outcome in pins.items()})
     assert past.take(Task("a", "call", "get", (9,))) == (1, "pinned", ())
-    item = past.recall(Task("r[0]", "call", "get", (9,)))
-    assert (item.id, item.kind, item.args[0].value) == ("r[0]", "expr", 2)
+    item, how = past.recall(Task("r[0]", "call", "get", (9,)))
+    assert (item.id, item.kind, item.args[0].value, how) == ("r[0]", "expr", 2, "pinned")
     failed = Task("r[1]", "call", "get", (9,))
-    assert past.recall(failed) is failed
+    assert past.recall(failed) == (failed, "")
 
 
 def test_only_a_question_asks_a_planner():
