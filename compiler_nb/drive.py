@@ -321,6 +321,9 @@ class Drive:
         await self._bring_home(status)
         if status == "limit":
             self._answer_with_what_exists()
+        for id_ in self.past.unheard(self.run.progress) if self.past.pins else ():
+            told = f"{id_} was given a value, but {owner_of(id_)} has no such item: name it as `run.results` shows it"
+            self.log.emit(Warned, owner_of(id_), told)
         for id_, readers in read_by_several(self.session.tasks, self.session.outcomes).items():
             told = f"{', '.join(readers[:READERS])}{f' and {len(readers) - READERS:,} more' * (len(readers) > READERS)}"
             self.log.emit(Warned, id_, f"{id_} can be read only once, but {told} were given it: return a list instead")

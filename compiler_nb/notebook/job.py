@@ -127,6 +127,7 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
     if said.given.get("execute", True):
         with _nothing_stale(desk, cell):
             plan = _parse(desk, compiler, question) if said.plan else None
+            plan = plan if plan is None or old is None else _noting_variables(plan, old)
             source, overrides = compiler.recall(old) if old is not None else None, _overrides(desk, said, plan)
             order = compiler.order(
                 question.text, plan=plan, inputs=inputs, source=source, overrides=overrides,
@@ -213,6 +214,19 @@ def _own_inputs(old: Run, plan: str, there: Mapping[str, Any]) -> dict[str, Any]
         if lost := unstored(value):
             raise OptionError(f"%%plan: the input {name} was not stored ({lost.reason}): make it again as {name}")
     return found
+
+
+def _noting_variables(plan: Plan, old: Run) -> Plan:
+    """Return a plan that comes from a run, with notes if it reads variables of the notebook that were tasks there.
+
+    A task that was deleted, or stands below what reads it, may have left a variable: that one is read.
+    """
+    before = {task.name for task in old.progress.variables} - old.inputs.keys()
+    lines = {name: task.line for task in reversed(plan.tasks) for name in task.inputs}
+    last = plan.text.rstrip().count("\n") + 1
+    read = [(lines.get(name, last), name) for name in plan.inputs if name in before]
+    told = "is no task above this line, so the notebook's variable is read"
+    return replace(plan, notes=(*plan.notes, *(f"line {line}: {name} {told}" for line, name in sorted(read))))
 
 
 def _overrides(desk: Desk, said: Line, plan: Plan | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.settings.follow import FollowUp
 from compiler_nb.tool import Tool
+from compiler_nb.trace import Progress
 
 if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.signature.answers import AnswerType
@@ -103,6 +104,11 @@ class Past:
             if self.follow is not None and self.keys is not None:
                 self.keys.by_id[task.id] = None  # it is made anew, and what reads it is new
         return found
+
+    def unheard(self, progress: Progress) -> list[str]:
+        """Return the items to which the user gave values and that do not exist, of fan-outs whose items are known."""
+        given = [id_ for id_, each in self.pins.items() if each.how in GIVEN and owner_of(id_)]
+        return [id_ for id_ in given if id_ not in progress.tasks and owner_of(id_) in progress.items_ended]
 
     def _items_given(self, task: Task) -> list[list[Any]]:
         """Return the items of a fan-out to which the user gives values, with these."""

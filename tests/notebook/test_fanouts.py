@@ -155,7 +155,7 @@ def test_an_item_that_is_pinned_says_so_and_the_last_line_counts_those_that_were
 
 
 def test_a_pinned_item_of_an_edited_plan_is_no_value_of_the_plan(desk):
-    """A cell of that run that does not pin it computes it; one that pins another item is heard, and what reads it too."""
+    """A cell of that run that does not pin it computes it; one that pins an item is heard, and so is what reads it."""
     desk.ns["bad"].clear()
     desk.ok("%%plan -o one\nrows = [price(n) for n in range(4)]\ntotal = price(sum(rows))\nanswer(total)")
     assert desk.ns["one"].answer == 13.5
@@ -169,3 +169,35 @@ def test_a_pinned_item_of_an_edited_plan_is_no_value_of_the_plan(desk):
     desk.ok("%%plan --from two -o four --override rows[0]=100.0\n"
             "rows = [price(n) for n in range(4)]\ntotal = price(sum(rows))\nanswer(total)")  # fmt: skip
     assert (desk.ns["four"].answer, desk.ns["made"]["price"]) == (163.5, made)
+
+
+def test_a_value_for_an_item_that_does_not_exist_is_not_dropped_in_silence(desk):
+    """The last line says so, and so do the warnings of the run, which are stored."""
+    desk.ns["bad"].clear()
+    desk.ok("%%plan --override rows[9]=3.0\nrows = [price(n) for n in range(3)]\nanswer(sum(rows))")
+    assert "not pinned: rows[9] (no such item)" in desk.text()
+    assert desk.ns["run"].progress.warnings["rows"] == [
+        "rows[9] was given a value, but rows has no such item: name it as `run.results` shows it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plan", "noted"),
+    [
+        ("b = same(a)\nanswer(b)", {"line 1: a"}),
+        ("a = same(b)\nb = same(a)\nanswer(b)", {"line 1: b"}),
+        ("a = same(a)\nanswer(a)", {"line 1: a"}),
+        ("a = same(3)\nanswer(b)", {"line 2: b"}),
+        ("a = same(3)\nb = same(a + x)\nanswer(b)", set()),
+    ],
+    ids=["removed", "circle", "itself", "answer", "input"],
+)
+def test_an_edited_plan_says_which_variables_stand_in_for_its_tasks(desk, plan, noted):
+    """A task that was removed, or stands below, may have left a variable, which is read: a note names the line."""
+    desk.ns["bad"].clear()
+    desk.ok("x = 0\n@tool\ndef same(n: float) -> float:\n    'Give it back.'\n    return n")
+    desk.ok("%%plan -o base\na = same(3)\nb = same(a + x)\nanswer(b)")
+    desk.ok(f"%%plan --from base\n{plan}")
+    told = "is no task above this line, so the notebook's variable is read"
+    notes = {line for line in desk.text().splitlines() if line.startswith("note: ")}
+    assert notes == {f"note: {each} {told}" for each in noted}

@@ -234,11 +234,12 @@ def _value(x):
 
 
 def test_a_script_goes_without_the_items_that_failed_as_its_run_did(tmp_path):
-    """Up to the share that may fail; what reads the fan-out whole reads the others, and it says how many are missing."""
+    """Up to the share that may fail; what reads the fan-out whole reads the others, and says how many lack."""
     tools = tools_of_toolkit()
     toolkit.reset(3)
     compiler = Compiler(None, list(tools.values()), drop_failed=0.9)
-    run = compiler.execute_sync("rows = {x: f(x) for x in range(9)}\nn = len(rows)\nanswer([n, sum(rows.values())])")
+    plan = "rows = {x: f(x) for x in range(9)}\nn = len(rows)\nanswer([n, sum(rows.values())])"
+    run = compiler.execute_sync(plan)
     assert run.status == "done"
     assert 0 < run.progress.left_out["rows"][0] < 9
     script = run.to_script()
@@ -259,6 +260,7 @@ def test_the_head_of_a_script_says_what_it_does_not_do():
     head = " ".join(run.to_script().split('"""')[1].split())
     assert "Calls do not wait for limits per minute (shop allows 6,000 requests a minute)" in head
     assert "No model is asked for an answer: it returns the results that a joiner would read" in head
-    plain = Compiler(None, [price]).execute_sync("a = price(1)\nanswer(a)").to_script().split('"""')[1]
+    run = Compiler(None, [price]).execute_sync("a = price(1)\nanswer(a)")
+    plain = run.to_script().split('"""')[1]
     assert "per minute" not in plain
     assert "joiner" not in plain

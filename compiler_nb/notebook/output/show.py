@@ -191,6 +191,7 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
     kept = [id_ for id_, end in list(run.progress.ends.items()) if end.how.startswith(NOT_REPEATED)]
     named: dict[str, Sequence[str]] = {
         PINNED: [id_ for id_, end in list(run.progress.ends.items()) if end.how == PINNED],
+        "not pinned": [f"{id_} (no such item)" for id_ in _unheard(run)],
         NOT_REPEATED: kept,
         "not run again": _with_items(run.progress.kept),
         "from the cache": _cached(run),
@@ -226,6 +227,11 @@ def _spent(run: Run) -> list[str]:
     costs = run.costs()
     shares = str(costs) if costs.total.dollars and len(costs.roles) > 1 else costs.total.money
     return [costs.total.tokens, *([shares] if shares else [])]
+
+
+def _unheard(run: Run) -> list[str]:
+    """Return the items to which the user gave values and that do not exist; a run from a history has warnings alone."""
+    return run.order.past.unheard(run.progress) if run.status != "running" else []
 
 
 def _cached(run: Run) -> list[str]:
