@@ -90,16 +90,12 @@ def taken_over(
     keys, known = Keys({**past.keys.tools, **hash_tools(old.settings.tools)}, old_hashes), _known(old)
     lost: dict[str, Taken] = {}  # what was not stored
     given, outcomes = old.progress.given, old.progress.outcomes
-    within: dict[str, list[list[Any]]] = {}  # of fan-outs the items to which the user gave values
-    for id_ in sorted(filter(owner_of, given)):
-        within.setdefault(owner_of(id_), []).append([id_, outcomes[id_]])
+    within = _items_given(given, outcomes)
     for task in old.progress.tasks.values():
         key = keys.add(task)
         outcome = outcomes.get(task.id, CANCELLED)
-        if task.id in within:
-            keys.mix(task.id, within[task.id])
-        elif task.id in given:  # a value of the user's is not what the plan says
-            keys.give(task.id, outcome)
+        if task.id in given or task.id in within:  # a value of the user's is not what the plan says
+            _give(keys, task.id, outcome, within.get(task.id, []))
         elif key is not None and unstored(outcome):
             if task.kind == "call" and not task.owner and nature(task, tools) != "effect":
                 lost[key] = known(task.id, ADOPTED)
@@ -128,6 +124,22 @@ def _needed(plan: Plan, past: Past, lost: Collection[str]) -> set[str]:
             needed.add(of[id_])
             ahead += plan[id_].dependencies
     return needed
+
+
+def _give(keys: Keys, id_: str, outcome: Any, items: list[list[Any]]) -> None:
+    """Note that the user gave a task its value, or some of its items theirs."""
+    if items:
+        keys.mix(id_, items)
+    else:
+        keys.give(id_, outcome)
+
+
+def _items_given(given: Iterable[str], outcomes: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
+    """Return the items to which the user gave values, with these, by their fan-outs."""
+    within: dict[str, list[list[Any]]] = {}
+    for id_ in sorted(filter(owner_of, given)):
+        within.setdefault(owner_of(id_), []).append([id_, outcomes[id_]])
+    return within
 
 
 def _compared(old: Run, given: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str | None]]:
