@@ -161,11 +161,16 @@ class RemoteSession(Session):
 
     async def _bring(self, ids: list[str]) -> None:
         remotes = list(dict.fromkeys(each for id_ in ids for each in self.away[id_]))
+        coming = self._coming  # the session may be over when this ends
         try:
             found = dict(zip(remotes, await self.elsewhere.bring(remotes), strict=True))
+        except asyncio.CancelledError:
+            if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # this runs in one
+                raise
+            raise ClusterError("the cluster gave up what it was asked for") from None  # which is no stop of this run
         finally:
             for id_ in ids:
-                self._coming.pop(id_, None)
+                coming.pop(id_, None)
         for id_ in ids:
             self.away.pop(id_, None)
             if id_ in self._outcomes:  # or it goes on again

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from concurrent.futures import CancelledError
-from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
@@ -181,7 +179,7 @@ def test_a_run_on_a_cluster_always_ends(cluster, figure):
         program = random_program(random, random.randint(2, 12), effects=random.random() < 0.5)
         run = stopped_run(cluster, program, random)
         shown = f"seed {seed() + number}, {run.status}: {run.error}\n{program}"
-        assert run.status in ("done", "cancelled"), shown
+        assert run.status in ("done", "failed", "cancelled"), shown
         assert set(run.progress.outcomes) == set(run.progress.tasks), shown
         stopped += run.status == "cancelled"
     figure(f"{times(20):,} runs, {stopped:,} stopped: all ended")
@@ -192,6 +190,5 @@ def stopped_run(client: Client, program: str, random: Random) -> Run:
     compiler = Compiler(None, tools_of(Store(), 7, 0.002), engine=DaskEngine(client), approve="auto", timeout=DEADLINE)
     strike = Strike(random.randint(1, 20), lambda: run.cancel())  # noqa: PLW0108 - it is made below
     run, work = compiler.begin(compiler.order(plan=program), on_event=strike.note)
-    with suppress(CancelledError):  # if it is stopped at the moment of its end
-        BACKGROUND.run(work)
+    BACKGROUND.run(work)
     return run
