@@ -21,6 +21,7 @@ from compiler_nb.settings.order import Claim, Order, Past, Taken
 from compiler_nb.settings.settings import Settings
 from compiler_nb.signature.answers import AnswerType, answer_type_of
 from compiler_nb.signature.expressions import read_type
+from compiler_nb.text import type_name
 from compiler_nb.trace import Round
 
 if TYPE_CHECKING:  # loaded only if it is used
@@ -141,8 +142,10 @@ class Orders:
     def recall(self, run: Run | str) -> Run:
         """Return a run that has ended, by its id from the history.
 
-        Raises HistoryError if there is no such run, RunClaimed if it has not ended.
+        Raises HistoryError if there is no such run, RunClaimed if it has not ended, TypeError if it is neither.
         """
+        if not isinstance(run, str | Run):
+            raise TypeError(f"a run must be a Run, or the id of one as text, not {type_name(run)}")
         history: History | None = self.settings.history
         if isinstance(run, str):
             if history is None:

@@ -47,6 +47,8 @@ def test_only_a_run_that_has_ended_is_continued():
     assert compiler.recall(run) is run
     with pytest.raises(HistoryError, match="there is no history to look for '-1' in"):
         compiler.recall("-1")
+    with pytest.raises(TypeError, match="a run must be a Run, or the id of one as text, not int"):
+        compiler.recall(3)
 
 
 def test_an_order_to_run_a_part_again_keeps_the_rest():

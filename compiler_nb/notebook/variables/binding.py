@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from compiler_nb.outcome import NOT_DONE, Cancelled, Failure, Skipped
+from compiler_nb.outcome import NOT_DONE, Cancelled, Failure, NotStored, Skipped
 from compiler_nb.plan.python import RESERVED
 from compiler_nb.plan.task import Task
 from compiler_nb.values.remotes import remotes_in
@@ -88,6 +88,8 @@ def variables(
             wanted[name] = outcome.partial
         elif next(remotes_in(outcome), None) is not None:
             without.append((name, f"on the cluster; run[{task.name!r}] fetches it"))
+        elif type(outcome) is NotStored:
+            without.append((name, f"not stored; `%compile rerun --start {task.name}` computes it again"))
         elif isinstance(outcome, NOT_DONE):
             without.append((name, _reason(outcome)))
         else:

@@ -92,6 +92,13 @@ def test_variables_of_a_plan():
     assert without == [("p_b", "skipped: a failed"), ("p_c", "failed: ValueError: x"), ("p_d", "cancelled")]
 
 
+def test_what_was_not_stored_is_not_bound():
+    """Its note is no value; the reason says how to have one."""
+    plan = Plan.parse("a = f(1)")
+    told = "not stored; `%compile rerun --start a` computes it again"
+    assert variables(plan.tasks, {"a": NotStored("Model", "it is not plain data")}) == ({}, [("a", told)])
+
+
 def test_numbers_become_t_names():
     """A numbered plan's results are t1, t2."""
     plan = Plan.parse("1. f(1)\n2. join()<END_OF_PLAN>", dialect="numbered")
