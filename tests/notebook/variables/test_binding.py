@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compiler_nb import Cancelled, Failure, Plan, Skipped
 from compiler_nb.notebook.variables.binding import Binder, Binding, variables
+from compiler_nb.outcome import NotStored
 
 
 def test_results_are_bound_and_bound_again():
