@@ -29,6 +29,7 @@ from compiler_nb.operations.sizes import (
     longest_text,
     packed,
 )
+from compiler_nb.operations.sums import check_sum
 from compiler_nb.operations.tables import base_of, cells, kind_of, present, selected_of, view_of
 from compiler_nb.operations.texts import check_texts, parts_of
 from compiler_nb.text import type_name
@@ -162,7 +163,8 @@ def _cells(left: Any, right: Any) -> int:
 def check_result(name: str, table: Any, given: dict[str, Any]) -> None:
     """Raise an ExpressionError if what an idiom of a table gives would be too large; of a function table is None."""
     base = base_of(table) if view_of(table) else table
-    if name in _NUMERIC and base is not None and has_objects(selected_of(table) if view_of(table) else base):
+    is_numeric = name in _NUMERIC or (name == "transform" and given.get("func") in ("sum", "prod"))
+    if is_numeric and base is not None and has_objects(selected_of(table) if view_of(table) else base):
         raise ExpressionError(f".{name}() is for numbers, and the table holds other objects: use a tool")
     if name in ("merge", "pd.merge"):
         check_merge(base, given)
@@ -170,10 +172,11 @@ def check_result(name: str, table: Any, given: dict[str, Any]) -> None:
         tables = {id(each): each for each in (base, *given.values(), *_listed(given.get("objs"))) if kind_of(each)}
         cells = check_cells(_SIZES[name](base, given), sum(each.size for each in tables.values()))
         check_text([cells * longest_text(given.get("fill_value"))])
-    check_texts(name, base, given)
+    check_texts(name, selected_of(table) if name == "transform" else base, given)
+    check_sum(name, table, given)
 
 
-_NUMERIC: Final = frozenset({"cumsum", "diff", "pct_change"})
+_NUMERIC: Final = frozenset({"cumsum", "cummax", "cummin", "diff", "pct_change"})
 """What Python would do object by object: a running sum of texts or lists is as long as all its steps together."""
 
 

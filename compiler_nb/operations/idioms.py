@@ -109,7 +109,11 @@ _ROWS: Final = (
     _idioms("diff", PANDAS | GROUPS, "periods"),
     _idioms("shift", PANDAS | GROUPS, "periods", "fill_value"),
     _idioms("pct_change", PANDAS | GROUPS, "periods"),
-    _idioms("cumsum", PANDAS | GROUPS),
+    _idioms("cumsum cummax cummin", PANDAS | GROUPS),
+    _idioms("transform", GROUPS, "func"),
+    _idioms("cumcount", GROUPS, "", "ascending"),
+    _idioms("duplicated", COLUMN, "", "keep"),
+    _idioms("duplicated", FRAME, "subset", "keep"),
     _idioms("rank", PANDAS, "", "method ascending pct na_option numeric_only"),
     _idioms("rank", GROUPS, "method ascending", "pct na_option"),
     _idioms("astype", PANDAS, "dtype"),
@@ -196,6 +200,12 @@ INSTEAD: Final = {
     "isin": "value in others", "drop_duplicates": "list(dict.fromkeys(value))",
 }  # fmt: skip
 """What to write of plain values, which have no such methods."""
+
+OF_TABLES: Final = {
+    "transform": 'group it first, value.groupby("key")["x"].transform("mean")',
+    "replace": 'write value.str.replace("a", "b") for texts, or merge with a table of the old and the new values',
+}
+"""What to write of a table or a column that has no such method."""
 
 # -------------------------------------------------------------------- what arrays do
 
@@ -308,6 +318,8 @@ def check_arguments(name: str, given: dict[str, Any]) -> None:
             raise ExpressionError(f'{odd[0]}= of {name}() must be a column and a name, such as ("price", "mean")')
     for each in named:
         _check_aggregation(each)
+    if name == "transform" and type(given.get("func")) is not str:
+        raise ExpressionError('func= of transform() must be the name of one aggregation, such as "mean"')
     if name == "astype":
         _check_type(given.get("dtype"))
     if name == "strftime" and not _FORMAT.fullmatch(str(given.get("date_format", ""))):

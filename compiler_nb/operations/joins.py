@@ -59,7 +59,8 @@ class _Match:
         for name, side, key in zip(("left", "right"), (left, right), keys or (None, None), strict=True):
             texts = [*packed(side), *(packed(side.index) if given.get(f"{name}_index") else ())]
             sides.append((len(side), how in (name, "outer"), key, texts))
-        few, many = sorted(sides, key=lambda side: side[0])
+        # Of two as long, the right one goes first: it is mostly what is looked up, and has each key once.
+        many, few = sorted(sides, key=lambda side: side[0], reverse=True)
         self.few, self.few_kept, self.few_keys, self.few_texts = few
         self.many, self.many_kept, self.many_keys, self.many_texts = many
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.operations.tables import cells, is_missing, kind_of
-from compiler_nb.text import type_name
+from compiler_nb.text import name_of, type_name
 
 CELLS: Final = 10_000_000
 """Cells that a result may have if it is larger than the tables that it is made of."""
@@ -197,11 +197,21 @@ def written(table: Any) -> int:
     if name == "StringDtype" or (_is_object(table) and not is_mixed(table)):
         return characters_of(table)
     found = cells(table)
-    if name == "ArrowDtype" or not _WRITABLE.issuperset(map(type, found)):
+    if name == "ArrowDtype" or not all(type(each) in _WRITABLE or _is_type(each) for each in found):
         raise ExpressionError(
-            ".astype(str) writes texts, numbers and times, and the table holds other objects: use a tool"
+            ".astype(str) writes texts, numbers, times and types, and the table holds other objects: use a tool"
         )
     return sum(_length(each) for each in found)
+
+
+def _is_type(value: Any) -> bool:
+    """Whether a value is a type of columns, as `dtypes` holds them: exactly one of the libraries' own."""
+    numpy, pandas, kind = sys.modules.get("numpy"), sys.modules.get("pandas"), type(value)
+    return (numpy is not None and issubclass(kind, numpy.dtype)) or (
+        pandas is not None
+        and issubclass(kind, pandas.api.extensions.ExtensionDtype)
+        and getattr(pandas, name_of(kind), None) is kind
+    )
 
 
 def _length(value: Any) -> int:

@@ -21,6 +21,7 @@ from compiler_nb.operations.sizes import (
     is_loose,
     longest_of,
     longest_text,
+    packed,
     written,
 )
 from compiler_nb.operations.tables import kind_of
@@ -129,6 +130,11 @@ def _put(value: Any, table: Any) -> int:
     return longest_text(value) * len(table) if not kind else 0
 
 
+def _repeated(table: Any, given: dict[str, Any]) -> Iterator[int]:
+    """Yield how many characters there are if the longest text of a group is written for each of its rows."""
+    yield sum(map(longest_of, packed(table))) * len(table)
+
+
 def _melted(table: Any, given: dict[str, Any]) -> Iterator[int]:
     labels = max((len(name) for name in table.columns if type(name) is str), default=0)
     yield (bytes_of(table) + labels * len(table)) * len(table.columns)
@@ -167,6 +173,7 @@ _TEXTS: Final[dict[str, Callable[[Any, dict[str, Any]], Iterable[int]]]] = {
     "melt": _melted,
     "pd.concat": _put_together,
     "strftime": _dated,
+    "transform": _repeated,
     **dict.fromkeys(("lower", "upper", "title", "strip", "get"), _copied),
 }
 """How many characters an idiom makes at most, of the table and its arguments by name; the cheapest bound first."""

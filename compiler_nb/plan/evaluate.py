@@ -373,7 +373,9 @@ def _method(node: Method, scope: Scope) -> Any:
         kinds = {idioms.an(each) for idiom in idioms.METHODS.get(node.name, ()) for each in idiom.kinds}
         names = " or ".join([*(each.__name__ for each in owner), *sorted(kinds)])
         instead = idioms.INSTEAD.get(node.name) if type(value) in idioms.PLAIN else None
-        hint = f"write {instead}" if instead else "use a tool"
+        hint = (
+            f"write {instead}" if instead else idioms.OF_TABLES.get(node.name, "use a tool") if kind else "use a tool"
+        )
         raise ExpressionError(f"{spell(node)[:200]}: .{node.name}() is for {names}, not {type_name(value)}: {hint}")
     if node.name == "assign":
         return _assign(node, value, scope)

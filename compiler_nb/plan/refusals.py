@@ -125,7 +125,7 @@ _METHODS: Final = {
     **{name: f"{name}(value) of a list or a column" for name in ("any", "all")},
     "to_list": "value.tolist()", "format": "an f-string", "append": "value + [item]",
     "extend": "value + items", "sort": "sorted(value)",
-    "apply": "[... for x in value]", "map": "[... for x in value]", "transform": "[... for x in value]",
+    "apply": "[... for x in value]", "map": "[... for x in value]",
     "copy": "the value itself, which nothing changes", "union": "value | other", "update": "value | other",
     "splitlines": r'value.split("\n")', "query": 'a filter, df[df["age"] > 9]', "to_numpy": "value.tolist()",
     **dict.fromkeys(("iterrows", "itertuples"), '[... for row in df.to_dict("records")]'),

@@ -7,11 +7,12 @@ from contextlib import suppress
 
 import pytest
 
+from compiler_nb.operations import joins, sizes, sums
 from compiler_nb.operations.growth import check_result
 from compiler_nb.operations.joins import _Match
 from tests.support.expressions import error_of, value_of
 
-COVERS = ("joins.py", "sizes.py", "texts.py")
+COVERS = ("joins.py", "sizes.py", "sums.py", "texts.py")
 pandas = pytest.importorskip("pandas")
 numpy = pytest.importorskip("numpy")
 ROWS = 50_000
@@ -111,3 +112,64 @@ def test_the_rows_of_an_everyday_merge_are_not_counted(trips, monkeypatch):
     wide = pandas.concat([trips.add_suffix(str(number)) for number in range(60)], axis=1).rename(columns={"km1": "km"})
     check_result("merge", wide, {"right": trips, "on": "km"})
     check_result("merge", trips, {"right": wide, "on": "km", "how": "outer"})
+
+
+def test_of_two_tables_as_long_the_right_one_is_looked_at_first(monkeypatch):
+    """It is what is looked up: each of its keys occurs once, and those of the left one are not counted at all."""
+    sides = []
+    most_alike = joins._most_alike
+    monkeypatch.setattr(joins, "_most_alike", lambda keys: sides.append(keys.iloc[0, 0]) or most_alike(keys))
+    monkeypatch.setattr(sizes, "CELLS", 100)
+    left, right = pandas.DataFrame({"k": [7] * 10, "x": 1}), pandas.DataFrame({"k": range(10), "y": 2})
+    check_result("merge", left, {"right": right, "on": "k"})
+    assert sides == [0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "t.plain.sum()", "t.lists.sum()", "t.plain.agg('sum')", "t[['km', 'plain']].sum()", "a.sum()", "a.mean()",
+        "t.groupby('one').city.sum()", "t.groupby('one').sum()", "t.groupby('one').agg(all=('city', 'sum'))",
+        "t.groupby('one').agg({'plain': ['first', 'sum']})", "t.groupby('one')[['plain']].agg('sum')",
+        "t.pivot_table(index='one', values='city', aggfunc='sum')", "t.resample('D', on='day')['city'].sum()",
+    ],
+)  # fmt: skip
+def test_texts_that_pandas_would_add_up_one_by_one_are_refused(few, text, monkeypatch):
+    """Each step copies all of them: 300,000 rows take a minute, in which nothing can stop it."""
+    monkeypatch.setattr(sums, "COPIED", 1_000)
+    told = error_of(text, t=few, a=few.plain.to_numpy())
+    assert "would copy what is there for each row" in told
+    assert "numeric_only=True" in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "t.km.sum()", "t.sum(numeric_only=True)", "t.groupby('one').km.sum()", "t.groupby('one')[['km', 'one']].sum()",
+        "t.groupby('one').sum(numeric_only=True)", "t.groupby('one').agg({'km': 'sum', 'plain': 'first'})",
+        "t.groupby('one').agg(km=('km', 'sum'), n=('city', 'size'))", "t.groupby('km').plain.sum()",
+        "t.pivot_table(index='one', values='km', aggfunc='sum')", "t.numbers.sum()", "t.plain.max()", "t.plain.min()",
+        "t.groupby('km', as_index=False)[['city', 'plain']].sum()",
+    ],
+)  # fmt: skip
+def test_numbers_and_texts_of_small_groups_are_added_up(few, text, monkeypatch):
+    """Columns of texts that are not summed do not matter, nor how many groups there are."""
+    monkeypatch.setattr(sums, "COPIED", 1_000)
+    ours, theirs = value_of(text, t=few), eval(text, {"t": few})  # noqa: S307 - the texts above
+    assert ours.equals(theirs) if hasattr(ours, "equals") else ours == theirs
+
+
+def test_numbers_pay_nothing_for_what_texts_cost(few, monkeypatch):
+    """No cell of them is looked at."""
+    monkeypatch.setattr(sums, "_length", lambda column: 1 / 0)
+    assert value_of("t.km.sum() + t.groupby('one')[['km']].sum().km.max()", t=few) == 2 * sum(range(40))
+
+
+@pytest.fixture
+def few():
+    """Forty rows of texts, lists and numbers, in one group."""
+    return pandas.DataFrame({
+        "one": 1, "km": range(40), "city": ["Bern"] * 40, "plain": pandas.Series(["Rome"] * 40, dtype=object),
+        "numbers": pandas.Series([1.5] * 40, dtype=object),
+        "lists": pandas.Series([[1, 2]] * 40), "day": pandas.to_datetime(["2024-01-01"] * 40),
+    })  # fmt: skip

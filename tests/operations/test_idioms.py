@@ -91,6 +91,27 @@ def test_a_column_may_be_named_by_what_is_no_text(trips):
     assert value_of("sum(t[f])", t=table, f=Field.KM) == 100
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "trips.assign(m=trips.groupby('city')['km'].transform('mean'))", "trips.groupby('city').cumcount()",
+        "trips.groupby('city')['km'].transform('size')", "trips.groupby('city').km.cummax()", "trips.km.cummin()",
+        "trips.duplicated('city')", "trips[~trips.city.duplicated(keep='last')]", "trips.dtypes.astype(str)",
+        "trips.dtypes.astype(str).to_dict()", "trips.astype({'city': 'category'}).dtypes.astype(str)",
+    ],
+)  # fmt: skip
+def test_each_row_gets_what_its_group_or_the_rows_before_it_have(trips, text):
+    """As pandas gives it, and types of columns are written as texts."""
+    ours, theirs = value_of(text, trips=trips), eval(text, {"trips": trips})  # noqa: S307 - the texts above
+    assert ours == theirs if type(ours) is dict else ours.equals(theirs)
+
+
+def test_a_transform_has_one_name_and_adds_no_texts(trips):
+    """The sum of a group's texts, for each of its rows, is what pandas needs ten seconds for."""
+    assert "name of one aggregation" in error_of("t.groupby('city').transform(['sum'])", t=trips)
+    assert "is for numbers" in error_of("t.groupby('km').city.transform('sum')", t=trips)
+
+
 # ------------------------------------------------------------------- what is refused
 
 
@@ -98,7 +119,8 @@ def test_a_column_may_be_named_by_what_is_no_text(trips):
     "text",
     [
         "t.query('km > 1')", "t.eval('km')", "t.apply(len)", "t.km.map(str)", "t.pipe(len)", "t.to_csv('x')",
-        "t.to_pickle('x')", "t.groupby('city').apply(len)", "t.transform('sum')", "t.agg(len)", "t.rename(columns=str)",
+        "t.to_pickle('x')", "t.groupby('city').apply(len)", "t.groupby('city').pipe(len)", "t.agg(len)",
+        "t.rename(columns=str)",
         "t.loc[lambda d: d.km > 1]", "t.groupby(lambda x: x)", "t.sort_values('km', key=len)", "t.dropna(inplace=True)",
         "pd.read_csv('x')", "pd.eval('1')", "pd.io", "t.iat[0, 0]", "t._mgr", "t.str.cat(t.city)",
         "t.resample('D').apply(len)",
@@ -123,6 +145,7 @@ class Sly:
         "t.groupby(f)", "t.agg(f)", "t.agg({'km': f})", "t.rename(columns=f)", "t.loc[f]", "t[f]", "t.km.isin([f])",
         "t.fillna(f)", "t.pivot_table(index='city', values='km', aggfunc=f)", "t.assign(x=f)", "pd.concat([t, f])",
         "t.merge(f)", "t.astype(f)", "t.city.str.replace('a', f)", "t.km.clip(f)", "t.sort_values(f)",
+        "t.groupby('city').km.transform(f)",
     ],
 )  # fmt: skip
 def test_a_function_from_the_notebook_is_no_argument(trips, text):
@@ -132,7 +155,14 @@ def test_a_function_from_the_notebook_is_no_argument(trips, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["t.agg('eval')", "t.agg(['apply'])", "t.agg({'km': 'query'})", "t.agg(x=('km', 'to_csv'))"]
+    "text",
+    [
+        "t.groupby('city').km.transform('eval')",
+        "t.agg('eval')",
+        "t.agg(['apply'])",
+        "t.agg({'km': 'query'})",
+        "t.agg(x=('km', 'to_csv'))",
+    ],
 )
 def test_an_aggregation_has_one_of_the_names(trips, text):
     """Pandas would look any name up."""
@@ -150,6 +180,8 @@ def test_what_is_no_method_of_this_kind_names_the_kinds_that_have_it(trips):
     assert ".assign() is for a table, not Series" in error_of("t.km.assign(x=1)", t=trips)
     assert ".size() is for a groupby or a resample, not DataFrame" in error_of("t.size()", t=trips)
     assert "write list(dict.fromkeys(value))" in error_of("[1].drop_duplicates()")
+    assert 'group it first, value.groupby("key")' in error_of("t.transform('sum')", t=trips)
+    assert "merge with a table of the old" in error_of("t.city.replace({'Bern': 'B'})", t=trips)
 
 
 # ------------------------------------------------------------------- how large a result may be

@@ -133,9 +133,11 @@ class Writer:
     def idiom(self, depth: int) -> str:
         """Return a column that an idiom of pandas gives, of the same length mostly."""
         number, other = self.pick(*NUMBERS), self.pick(*COLUMNS)
-        column = f"{self.table(depth - 1)}[{number!r}]"
+        column, keys = f"{self.table(depth - 1)}[{number!r}]", self.pick("'n'", "['n', 'w']")
         return self.pick(
-            f"{column}.cumsum()", f"{column}.diff()", f"{column}.shift({self.pick('1', '-1', '2')})",
+            f"{column}.cumsum()", f"{column}.{self.pick('cummax', 'cummin')}()", f"{column}.duplicated()",
+            f"{self.table(depth - 1)}.duplicated({keys})", "t.dtypes.astype(str)",
+            f"{column}.diff()", f"{column}.shift({self.pick('1', '-1', '2')})",
             f"{column}.rank()", f"{column}.rank(method='dense', ascending=False)", f"{column}.clip(0, 2)",
             f"{column}.clip(lower=1)", f"{column}.fillna(0)", f"{column}.round(1)", f"{column}.abs()",
             f"{column}.pct_change()", f"{column}.between(0, 2)", f"{column}.isin([1, 2.5, 3])",
@@ -170,6 +172,9 @@ class Writer:
             f"{table}.groupby({keys})[{number!r}].{method}()",
             f"{table}.groupby({keys})[{number!r}].agg({name!r})",
             f"{table}.groupby({keys})[{number!r}].cumsum()",
+            f"{table}.groupby({keys})[{number!r}].{self.pick('cummax', 'cummin')}()",
+            f"{table}.groupby({keys})[{number!r}].transform({method!r})",
+            f"{table}.groupby({keys}).cumcount()",
             f"{table}.groupby({keys})[{number!r}].rank()",
             f"{table}.groupby({keys})[{number!r}].shift(1)",
             f"{table}.groupby({keys}).size()",
