@@ -186,6 +186,8 @@ class Drive:
             return error.status, error.error
         if late and isinstance(error, TimeoutError):
             return "limit", f"the run took longer than {self.settings.seconds:g} s"
+        if isinstance(error, PlanError):  # a plan that was given is refused before there is a run
+            return "failed", f"the planner's plan is refused: {error}"
         return "failed", str(error) if isinstance(error, CompilerError) else describe_error(error)
 
     # ---------------------------------------------------------------- the beginning

@@ -263,7 +263,7 @@ def test_its_repr_is_one_short_line():
     """Status, tasks and error."""
     assert repr(run(planner_of("a = get(1)\nanswer(a)\n"))) == "<run done: 1 task>"
     failed = repr(run(planner_of("a = nope(1)\n", "a = nope(1)\n")))
-    assert failed.startswith("<run failed: 0 tasks, line 1, column")
+    assert failed.startswith("<run failed: 0 tasks, the planner's plan is refused: line 1, column")
     assert failed.endswith("…>")
     assert len(failed) < 130
 

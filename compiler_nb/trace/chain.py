@@ -1,8 +1,9 @@
 """The chain that ended a run: what each part of it waited for last, followed from the end back to the beginning.
 
-A part is a call of the planner or the joiner, or a task that is done and took time. A task was there when its line had
-been written, so the chain leads from the first of its tasks to the planner; and from the planner to the joiner that
-asked for another plan. What failed is no part of it, since what came after would have been there without it.
+A part is a call of the planner or the joiner, or a task that took time: it is done, or a stop of the run broke it off.
+A task was there when its line had been written, so the chain leads from the first of its tasks to the planner; and from
+the planner to the joiner that asked for another plan. What failed is no part of it, since what came after would have
+been there without it.
 """
 
 from __future__ import annotations
@@ -54,9 +55,15 @@ def _asked(call: ModelCall, until: float) -> Link:
 
 
 def _last(progress: Progress, number: int) -> str:
-    """Return the task of a round that was done last, "" if there is none."""
-    done = [end for id_, end in list(progress.ends.items()) if progress.round_of.get(id_) == number and _counts(end)]
-    return max(done, key=lambda end: end.at).task if done else ""
+    """Return the task of a round that was done last, or ran until the run was stopped; "" if there is none."""
+    ends = [end for id_, end in list(progress.ends.items()) if progress.round_of.get(id_) == number]
+    last = [end for end in ends if _counts(end) or _was_running(progress, end)]
+    return max(last, key=lambda end: end.at).task if last else ""
+
+
+def _was_running(progress: Progress, end: TaskEnded) -> bool:
+    """Whether a stop broke a task off, as a time limit does; one that had not started took no time."""
+    return end.state == "cancelled" and bool(progress.spans.get(end.task))
 
 
 def _counts(end: TaskEnded) -> bool:
@@ -81,7 +88,7 @@ def _before(progress: Progress, last: str) -> tuple[list[Link], float]:
             continue
         passed.add(id_)
         tried = progress.spans.get(id_, ()) if id_ not in readiness.items else ()
-        if tried and progress.states.get(id_) == "done":
+        if tried and progress.states.get(id_) in ("done", "cancelled"):
             links.append(Link(id_, tried[0].started, tried[-1].ended or tried[-1].started))
         source, since = readiness.last.get(id_, ("", 0.0))
         born, owner = progress.born.get(id_, 0.0), owner_of(id_)

@@ -190,7 +190,7 @@ def test_a_planner_that_always_fails(ask, fault):
     assert asked.desk.asked("send") == []
     assert asked.count("planner", "repair") <= (16 if fault in WAITS else 4)
     if kind == "odd":
-        assert run.error.startswith("line "), "a plan's problems are told by line"
+        assert run.error.startswith("the planner's plan is refused: line "), "a plan's problems are told by line"
         return
     check_named(run.error, fault, tried=kind != "final")
     if kind in ("broken", "stopped"):

@@ -137,6 +137,14 @@ def test_a_failed_task_is_never_on_the_critical_path():
     assert str(found).startswith("1")
 
 
+def test_a_task_that_a_time_limit_broke_off_took_the_time():
+    """It is named, not one that was done long before."""
+    run, found = asked(line("a = nap(50)") + line("b = nap(1)") + line("c = nap(a)") + line("answer(c)"), timeout=20)
+    assert run.status == "limit", run.error
+    assert [link.name for link in found.chain] == ["planner", "a"]
+    assert str(found).startswith("20.0 s: planner → a")
+
+
 def test_what_the_streaming_saved_is_told():
     """How long it would have taken if no task had started before its plan was whole, and one after the other."""
     _, found = asked(line("a = nap(3)") + line("b = nap(3)") + line("c = nap(1)") + line("answer(a)"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.tracebacks import place_of
 
 BROKEN = """
@@ -46,6 +47,18 @@ def test_a_cell_names_the_cell_line_and_code_of_the_tools_own_frame(shell):
         "Cell In[1], line 5, in helper",
         "return json.loads(text)",
     )
+
+
+def test_a_plan_that_the_planner_could_not_write_is_named_and_can_be_read(shell, capsys):
+    """The lines that an error counts are the planner's, which no cell holds."""
+    shell.ns["m"] = ScriptedModel({"planner": "a = b c\n", "repair": "a = nobody(1)\n"}, repeat=True)
+    lines, error = lines_of(shell, "%%compile -m m\nq")
+    assert lines[0].startswith("RunFailed: the planner's plan is refused: line 1, column 5: no tool is called 'nobody'")
+    assert lines[-1].startswith("%compile prompt repair shows")
+    capsys.readouterr()
+    shell.ok(lines[-1].partition(" shows")[0])
+    assert "a = nobody(1)" in capsys.readouterr().out
+    assert error.run.status == "failed"
 
 
 def test_the_same_error_stands_once(shell):
