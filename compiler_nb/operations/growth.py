@@ -165,7 +165,9 @@ def check_result(name: str, table: Any, given: dict[str, Any]) -> None:
     base = base_of(table) if view_of(table) else table
     is_numeric = name in _NUMERIC or (name == "transform" and given.get("func") in ("sum", "prod"))
     if is_numeric and base is not None and has_objects(selected_of(table) if view_of(table) else base):
-        raise ExpressionError(f".{name}() is for numbers, and the table holds other objects: use a tool")
+        raise ExpressionError(
+            f".{name}() is for numbers, and the table holds other objects: choose its columns, or use a tool"
+        )
     if name in ("merge", "pd.merge"):
         check_merge(base, given)
     if name in _SIZES:

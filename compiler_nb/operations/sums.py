@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.operations.sizes import is_loose, is_packed
-from compiler_nb.operations.tables import base_of, cells, kind_of, view_of
+from compiler_nb.operations.tables import base_of, cells, keys_of, kind_of, view_of
 
 COPIED: Final = 10_000_000_000
 """Characters, or items of lists, that a sum may copy: about a second."""
@@ -50,14 +50,22 @@ def _added(name: str, table: Any, given: dict[str, Any]) -> list[Any]:
         return [base] if is_loose(base.dtype) and not (whole and is_packed(base.dtype)) else []
     chosen = vars(table).get("_selection") if view_of(table) else None  # `selected_of` would copy columns of numbers
     labels = None if chosen is None else chosen if type(chosen) is list else [chosen]
+    keys = keys_of(table) if view_of(table) else _keys(given)
     return [
         base.iloc[:, at]
         for at, (label, dtype) in enumerate(zip(base.columns, base.dtypes, strict=True))
         if is_loose(dtype)
+        and label not in keys
         and (labels is None or label in labels)
         and (meant is None or None in meant or label in meant)
         and not (whole and is_packed(dtype))
     ]
+
+
+def _keys(given: dict[str, Any]) -> list[Any]:
+    """Return the columns by which a pivot table is made."""
+    sides = [given.get(word) for word in ("index", "columns")]
+    return [label for side in sides for label in (side if type(side) is list else [side]) if not kind_of(label)]
 
 
 def _summed(name: str, given: dict[str, Any]) -> list[Any]:
@@ -85,9 +93,10 @@ def _length(column: Any) -> int:
 def _rows(table: Any, given: dict[str, Any]) -> Iterator[int]:
     """Yield how many steps a sum has at most, the cheapest bound first: those of the largest group."""
     base = base_of(table) if view_of(table) else table
-    if given.get("axis", 0) in (1, "columns"):
+    if given.get("axis", 0) in (1, "columns") and kind_of(base) == "DataFrame":
         yield len(base.columns)
         return
     yield len(base)
     if view_of(table) in ("DataFrameGroupBy", "SeriesGroupBy"):
-        yield int(table.ngroup().value_counts().max())
+        groups = table.ngroup().value_counts()
+        yield int(groups.max()) if len(groups) else 0  # keys may all be missing

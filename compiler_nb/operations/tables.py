@@ -57,9 +57,16 @@ def base_of(view: Any) -> Any:
 
 
 def selected_of(view: Any) -> Any:
-    """Return the columns that are chosen of a view, as in `groupby("a")[["b"]]`; otherwise all of its table."""
-    table, chosen = base_of(view), vars(view).get("_selection")
-    return table[chosen] if chosen is not None and kind_of(table) == "DataFrame" else table
+    """Return the columns that are chosen of a view, as in `groupby("a")[["b"]]`; otherwise all that are no keys."""
+    table, chosen, keys = base_of(view), vars(view).get("_selection"), keys_of(view)
+    if kind_of(table) != "DataFrame" or (chosen is None and not keys):
+        return table
+    return table[chosen] if chosen is not None else table.loc[:, [label not in keys for label in table.columns]]
+
+
+def keys_of(view: Any) -> frozenset[Any]:
+    """Return the columns by which a view groups its table: they are no part of what it gives."""
+    return frozenset(vars(view).get("exclusions", ()))
 
 
 def is_column(value: Any) -> bool:

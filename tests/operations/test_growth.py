@@ -149,6 +149,10 @@ def test_texts_that_pandas_would_add_up_one_by_one_are_refused(few, text, monkey
         "t.groupby('one').sum(numeric_only=True)", "t.groupby('one').agg({'km': 'sum', 'plain': 'first'})",
         "t.groupby('one').agg(km=('km', 'sum'), n=('city', 'size'))", "t.groupby('km').plain.sum()",
         "t.pivot_table(index='one', values='km', aggfunc='sum')", "t.numbers.sum()", "t.plain.max()", "t.plain.min()",
+        "t[['city', 'km']].groupby('city').sum()", "t[['city', 'km']].groupby(['city'], as_index=False).agg('sum')",
+        "t[['city', 'km']].groupby('city').cumsum()", "t[['city', 'km']].groupby('city').transform('sum')",
+        "t[['city', 'km']].pivot_table(index='city', aggfunc='sum')", "t[['city', 'km']].groupby(t.city).km.sum()",
+        "t.assign(one=t.km.shift(99)).groupby('one').plain.sum()", "t.fillna(0)[['plain', 'city']].sum(axis=1)",
         "t.groupby('km', as_index=False)[['city', 'plain']].sum()",
     ],
 )  # fmt: skip
