@@ -473,7 +473,10 @@ def _ordered(column: Any) -> Any:
     """Return a column in the order of Python: unordered categories as what they are of; ordered ones as they are."""
     dtype = column.dtype
     if type(dtype).__name__ == "CategoricalDtype" and not dtype.ordered:
-        return column.astype(dtype.categories.dtype)
+        if not _by_library(dtype.categories):
+            return column.astype(dtype.categories.dtype)
+        # Whole numbers cannot be made of the column itself, for nothing among them means missing.
+        return column.cat.set_categories(dtype.categories.sort_values(), ordered=True)
     return column
 
 

@@ -109,3 +109,11 @@ def test_a_default_dict_does_not_grow_in_a_script():
 
     table = defaultdict(list, a=[1])
     assert (helpers._get(table, "b"), helpers._field(table, "a"), dict(table)) == ([], [1], {"a": [1]})
+
+
+@pytest.mark.parametrize("text", ["max(s)", "min(s, default=7)", "sorted(s)", "sorted(s, reverse=True)"])
+def test_a_script_orders_categories_of_numbers_with_gaps_as_a_plan_does(text):
+    """Whole numbers have no missing one among them, so that the column itself cannot become numbers."""
+    column = pd.Series([2, None, 1], dtype=pd.CategoricalDtype([2, 1, 9]))
+    expected = evaluate(parse(text, ["s"]), Scope({"s": column}))
+    assert same(performed(spelled(text, ["s"]), {"s": column}), expected)
