@@ -47,7 +47,7 @@ def test_a_name_that_is_the_users_own_is_not_taken(shell):
     shell.ok("%%plan\nanswer(plot(rows['price'].max()))")
     assert shell.ns["run"].answer == "my own 4.0"
     shell.ok("def plot(n): return n")
-    assert "no tool is called 'plot'" in shell.error("%%plan\nanswer(plot(rows))")
+    assert "plot is a function, but not a tool" in shell.error("%%plan\nanswer(plot(rows))")
 
 
 def test_names_of_what_ships_are_completed():

@@ -501,7 +501,8 @@ def test_many_small_fan_outs_are_told_up_to_a_number_of_items():
     done = Compiler(None, [fail]).execute_sync(f"{plan}join()")
     board = Board(done.progress, live=False)
     page = Page([board.frame(1.0)])
-    assert [len([id_ for id_ in page.ids if id_.startswith(f"{name}[")]) for name in names] == [900] * 2 + [400] * 6
+    told = [len([id_ for id_ in page.ids if id_.startswith(f"{name}[")]) for name in names]
+    assert sorted(told) == [400] * 6 + [900] * 2  # which two are expanded first depends on the machine
     assert page.facts["counted"][1:3] == [0, 7_200]
 
 
