@@ -206,10 +206,10 @@ def test_prints_land_in_the_cell_of_the_run(kernel):
 
 def test_prints_of_a_run_started_in_python_are_labelled_in_its_cell(kernel):
     """Awaited or not: by task, as in a cell of a magic."""
-    kernel.run("from compiler_nb import Compiler, Plan\ntools = [loud, soft]\ncompiler = Compiler(tools=tools)")
+    kernel.run("from compiler_nb import Compiler, Plan\ntools = [loud, soft]\nrunner = Compiler(tools=tools)")
     kernel.run("plan = Plan.parse('p = loud(1, 0.01)\\nq = soft(2, 0.01)', tools=tools)")
-    for line in ("await compiler.execute(plan)", "compiler.execute_sync(plan)"):
-        reply = kernel.run(f"print('before')\ndone = {line}\nprint(done.status)")
+    for line in ("await runner.execute(plan)", "runner.execute_sync(plan)"):
+        reply = kernel.run(f"print('before')\nlabelled = {line}\nprint(labelled.status)")
         told = reply.printed.split("\n")
         assert (told[0], sorted(told[1:-2]), told[-2:]) == ("before", ["[p] loud 1", "[q] soft 2"], ["done", ""])
 
