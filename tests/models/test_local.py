@@ -121,7 +121,7 @@ def test_any_other_file_is_a_model_without_that_warning(tmp_path):
     """A user's file is named by its path, and by its name from then on; `~` is the user's folder."""
     mine = tmp_path / "mine.gguf"
     mine.symlink_to(room.built_in())
-    model = connect(f"local:{mine}", threads=1, context=256, max_tokens=2)
+    model = connect(f"local:{mine}", threads=1, context=256, max_tokens=8, temperature=0)
     assert (model.name, "plans badly" in model.about) == ("mine", False)
     assert ask(model)
     assert model.server.settings["cpuparams.n_threads"] == 1

@@ -52,7 +52,7 @@ def test_text_that_would_not_fit_is_refused_before_it_is_made(trips, text):
         values["long"] = pandas.DataFrame({"c": ["a" * 20_000]})
     began = time.process_time()
     assert "characters of text, more than" in error_of(text, **values)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 10  # made, it would take minutes, or the memory
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ def run_failed(run: Run, told: str) -> RunFailed:
         error = caused(error, cause)
         lines.append(DEBUG)
     lost = sum(run.progress.items_lost.get(id_, 0) for id_ in run.failures if not owner_of(id_))
-    if run.rounds and run.rounds[-1].problems:  # lines are counted in a text that the cell may not show
-        asked = [call.role for call in run.progress.calls.values() if not call.task]
+    asked = [call.role for call in run.progress.calls.values() if not call.task]
+    if asked and run.rounds[-1].problems:  # lines are counted in a text that the cell may not show
         lines.append(f"%compile prompt {asked[-1]} shows what the planner was asked, and the plan that it wrote")
     if lost:
         lines.append(f"%compile rerun --failed runs again what failed, {count_of(lost, 'item')}, and keeps the others")
