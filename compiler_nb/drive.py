@@ -177,8 +177,9 @@ class Drive:
             session.effects.ledger.close()
             finish(self.run, "cancelled", CANCELLED)  # only if a second cancellation from outside broke off its end
             await self.resources.close()
-            session.forget()
-            vars(self).clear()  # what a tool leaves running keeps its context, and with it this object: no values, too
+            if session.is_drained():  # after a second cancellation calls may be at work still, which report their ends
+                session.forget()
+                vars(self).clear()  # what a tool leaves running keeps its context, and with it this object: no values
 
     def _ending(self, error: BaseException, *, late: bool) -> tuple[Status, str]:
         """Return the status and the error of a run whose rounds ended by an exception."""

@@ -92,7 +92,7 @@ class Prints:
             if self._labels is not None:
                 self._labels.end()
             ROUTER.close()
-            del self.log  # a tool that goes on after the run holds this object, but not the run
+            self.log = Log(self.log.run)  # a tool that goes on after the run holds this object, but not its events
 
 
 class Router:

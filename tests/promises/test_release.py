@@ -161,6 +161,37 @@ def test_a_run_with_replans_and_a_joiner_frees_its_values_at_once() -> None:
     assert len(made) == 2
 
 
+def test_a_call_that_outlives_a_run_that_was_cancelled_twice_reports_its_end() -> None:
+    """The second cancellation breaks off the run's end: what is still at work asks the session, which is there."""
+    faults: list[Any] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: faults.append(context))
+        begun = asyncio.Event()
+
+        async def linger() -> int:
+            begun.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.05)
+            return 1
+
+        run = loop.create_task(Compiler(None, [linger]).execute("a = linger()\nanswer(a)"))
+        await begun.wait()
+        for _ in range(2):
+            run.cancel()
+            await asyncio.sleep(0.01)
+        assert isinstance((await asyncio.gather(run, return_exceptions=True))[0], asyncio.CancelledError)
+        del run
+        await asyncio.sleep(0.1)
+        gc.collect()  # an error that nobody reads is told when its task is collected
+
+    asyncio.run(main())
+    assert faults == []
+
+
 def test_a_run_that_a_history_keeps_frees_its_values_at_once(tmp_path: Path) -> None:
     """The thread that writes lets go of it, too, of values that cannot be stored as well."""
     compiler = Compiler(None, TOOLS, history=History(tmp_path / "runs.db"))
