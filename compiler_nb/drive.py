@@ -479,7 +479,7 @@ class Drive:
         tables = tables_in(values)
         if not tables:
             return {}
-        from compiler_nb.cache.off_loop import off_loop  # noqa: PLC0415 - only who has tables needs it
+        from compiler_nb.engine.off_loop import off_loop  # noqa: PLC0415 - only who has tables needs it
 
         return await off_loop(partial(look_at, tables, ranges=self.settings.preview))
 

@@ -15,9 +15,9 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from compiler_nb.cache.cache import Cache, Stored
-from compiler_nb.cache.off_loop import off_loop
 from compiler_nb.cache.why import Made, why_called
 from compiler_nb.engine.flights import PureCall, Recalled
+from compiler_nb.engine.off_loop import off_loop
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import CacheLooked, Log
 from compiler_nb.models.secret import Secret, mask

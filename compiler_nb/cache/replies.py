@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from compiler_nb.cache.cache import Cache, Stored
-from compiler_nb.cache.off_loop import off_loop
 from compiler_nb.cache.why import Made, why_asked
+from compiler_nb.engine.off_loop import off_loop
 from compiler_nb.events import CacheLooked, Log, ModelRecalled
 from compiler_nb.models.base import Message, Model
 from compiler_nb.models.parts import BLOCK

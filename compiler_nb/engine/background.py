@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
-from compiler_nb.engine.runners import PostToMain, on_main_thread
+from compiler_nb.engine.runners import PostToMain, has_threads, on_main_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -96,8 +96,11 @@ class Background:
     ) -> T:
         """Run a coroutine on the loop and wait, serving `main`; an interrupt calls `stop` and is raised.
 
-        Raises RuntimeError if called on the loop's own thread.
+        Raises RuntimeError if called on the loop's own thread, or if the platform has no threads.
         """
+        if not has_threads():
+            coroutine.close()
+            raise RuntimeError("there are no threads here to wait on: write `await`, such as `await compiler.run(...)`")
         if self.loop is not None and getattr(self.loop, "_thread_id", None) == threading.get_ident():
             coroutine.close()
             raise RuntimeError("this is the background loop itself; await the coroutine instead")

@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol
 
 from compiler_nb.engine.node import Node
+from compiler_nb.engine.off_loop import off_loop
 from compiler_nb.engine.results import is_iterator
 from compiler_nb.engine.schedule import Schedule
 from compiler_nb.events import EQUAL, CacheLooked, Log, TaskEnded, TaskHeld
@@ -146,8 +147,8 @@ class Flights:
             self._lead_or_follow(node, call)
 
     async def _look_at_large(self, node: Node, tool: Tool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Find the mark of a call with large arguments, on a thread."""
-        call = await asyncio.to_thread(mark_of, node.task, tool, args, kwargs)
+        """Find the mark of a call with large arguments, on a thread if there are any."""
+        call = await off_loop(mark_of, node.task, tool, args, kwargs)
         self._lead_or_follow(node, call)
 
     def _lead_or_follow(self, node: Node, call: PureCall) -> None:

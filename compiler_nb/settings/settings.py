@@ -122,6 +122,8 @@ class Settings:
                 raise ValueError(f"{name} must be {words}, not {value!r}")
         if isinstance(self.approve, str):
             _check_choice("approve", self.approve, APPROVE)
+        else:  # a list that its maker still holds could let other tools start unasked
+            object.__setattr__(self, "approve", frozenset(self.approve))
         for role, model in self.roles.items():
             self._check_model(role, model)
         if self.dialect == "auto":

@@ -20,8 +20,6 @@ from compiler_nb.cache import Cache
 from compiler_nb.events import CacheLooked, TaskStarted
 from compiler_nb.outcome import CACHED
 
-COVERS = ("off_loop.py",)
-
 TOOLS = """
 RATE = 1.5
 def convert(x): return x * RATE

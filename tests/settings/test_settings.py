@@ -94,13 +94,15 @@ def test_an_example_that_is_not_a_plan_is_refused_when_it_is_given():
 
 
 def test_settings_never_change():
-    """Whoever holds them may rely on them, whatever becomes of the dicts that they were made from."""
-    prompts = {"joiner": "Join."}
-    settings = Settings(prompts=prompts)
+    """Whoever holds them may rely on them, whatever becomes of the dicts and lists that they were made from."""
+    prompts, approve = {"joiner": "Join."}, ["send"]
+    settings = Settings(prompts=prompts, approve=approve)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.timeout = 3  # type: ignore[misc]
     prompts["nobody"] = ""
+    approve.append("delete")
     assert settings.prompts == {"joiner": "Join."}
+    assert set(settings.approve) == {"send"}
     with pytest.raises(TypeError):
         settings.limits["openai"] = Limit(rpm=3)  # type: ignore[index]
 
