@@ -121,7 +121,7 @@ _ROOMS = {
     "compiler": "Compiler",
     "settings.budget": "Budget",
     "models.limits": "Limit",
-    "engine.dask": "DaskEngine",
+    "engine.cluster.engine": "DaskEngine",
     "history": "History",
     "errors": (
         "ArgumentError AuthenticationFailed BadRequest ClusterError CompilerError EffectInDoubt ExpressionError "

@@ -52,7 +52,7 @@ HEAVY = ("openai", "pydantic", "ipywidgets", "anywidget", "graphviz", "IPython",
 ONLY_NOTEBOOK = {"IPython", "ipywidgets", "anywidget", "ipykernel", "traitlets", "nest_asyncio", "nest_asyncio2"}
 COMING = {"matplotlib"}
 """Packages of extras whose code is not there yet; take out what is."""
-SENDS_CODE = "engine.parcel"
+SENDS_CODE = "engine.cluster.parcel"
 """The one file that pickles: calls for a cluster that the user has named. Nothing of it is stored."""
 SHORT = 60
 """Characters of a function that may stand twice: to share it would cost more."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from IPython.core.completer import CompletionContext, SimpleCompletion
 
-from compiler_nb.engine.dask import DaskEngine
+from compiler_nb.engine.cluster.engine import DaskEngine
 from compiler_nb.models.base import Model
 from compiler_nb.models.providers import HAND, PROVIDERS
 from compiler_nb.notebook.options import BY_FLAG, VIEWS, listed

@@ -86,7 +86,7 @@ class CellSettings(Configurable):
     @validate("engine")
     def _check_engine(self, proposal: Any) -> Any:
         """Refuse what is no engine when it is set; a variable that a profile names is there later."""
-        from compiler_nb.engine.dask import read_engine  # noqa: PLC0415 - see above
+        from compiler_nb.engine.cluster.engine import read_engine  # noqa: PLC0415 - see above
 
         given, desk = proposal["value"], getattr(self, "desk", None)
         if desk is None and str(given).isidentifier():

@@ -15,7 +15,7 @@ from compiler_nb.compare.cases import Case
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import give_up, plan_of
 from compiler_nb.engine.background import BACKGROUND, MainThread
-from compiler_nb.engine.dask import read_engine
+from compiler_nb.engine.cluster.engine import read_engine
 from compiler_nb.engine.printout import Labels
 from compiler_nb.engine.prints import ROUTER
 from compiler_nb.errors import ClusterError, CompilerError, OptionError, PlanError

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.engine.dask import DaskEngine
+from compiler_nb.engine.cluster.engine import DaskEngine
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref

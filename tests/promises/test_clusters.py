@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.engine import parcel
 from compiler_nb.engine.background import BACKGROUND
-from compiler_nb.engine.dask import DaskEngine
+from compiler_nb.engine.cluster import parcel
+from compiler_nb.engine.cluster.engine import DaskEngine
 from compiler_nb.events import TaskEnded, TaskStarted
 from compiler_nb.outcome import Failure, is_lost
 from compiler_nb.tool import Tool, tool

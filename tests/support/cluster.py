@@ -15,7 +15,7 @@ import dask
 from distributed import Client, LocalCluster
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.engine.dask import DaskEngine
+from compiler_nb.engine.cluster.engine import DaskEngine
 from compiler_nb.tool import tool
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 BIG = 5_000
 """Numbers that make a list which stays on its worker."""
+KEY = "sk-canary-6f1b9d2c84aa7e35"
+"""The key of a model, which no worker may see."""
 
 
 @tool

@@ -13,7 +13,7 @@ import pytest
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.engine.call import CURRENT
-from compiler_nb.engine.dask import DaskEngine
+from compiler_nb.engine.cluster.engine import DaskEngine
 from compiler_nb.events import TaskEnded, TaskPrinted, TaskRetried, TaskStarted, Warned
 from compiler_nb.history import History
 from compiler_nb.outcome import Cancelled, Skipped

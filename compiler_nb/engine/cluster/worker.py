@@ -17,7 +17,7 @@ from dask.sizeof import sizeof
 from distributed import get_worker
 
 from compiler_nb.engine.call import CURRENT
-from compiler_nb.engine.parcel import Boxed, check_result, pack_error, pack_small, unpack, unpack_function
+from compiler_nb.engine.cluster.parcel import Boxed, check_result, pack_error, pack_small, unpack, unpack_function
 from compiler_nb.engine.printout import CHARACTERS
 from compiler_nb.engine.prints import PAUSE, PRINTS, ROUTER
 from compiler_nb.engine.results import is_awaitable, settled, still_to_await
