@@ -41,6 +41,11 @@ def is_grid(given: Mapping[str, Any]) -> bool:
     return "variants" in given or "repeat" in given
 
 
+def mark_of(given: Mapping[str, Any]) -> str:
+    """Return the option by which a cell asks for a grid."""
+    return "--variants" if "variants" in given else "--repeat"
+
+
 class GridJob:
     """A grid in a cell: how far it is shows while it goes on, and the table when it has ended."""
 
@@ -123,9 +128,7 @@ def bound_text(binding: Binding) -> str:
 
 def _check(said: Line, compiler: Compiler) -> None:
     """Raise OptionError if a cell says what a grid cannot do."""
-    mark = "--variants" if "variants" in said.given else "--repeat"
-    if said.plan:
-        raise OptionError(f"%%plan: {mark} is for %%compile: a plan that is given is the same each time")
+    mark = mark_of(said.given)
     for name, flag in OF_ONE_RUN.items():
         if name in said.given:
             raise OptionError(f"%%compile: {flag} is for one run, and {mark} asks for a table of runs")

@@ -67,7 +67,7 @@ class CompileMagics(Magics, CellSettings):
             perform(self.desk, line)
 
     def _block(self, magic: str, line: str, body: str) -> None:
-        from compiler_nb.notebook.job import begin_cell  # noqa: PLC0415 - see above
+        from compiler_nb.notebook.begin import begin_cell  # noqa: PLC0415 - see above
 
         with message_only():
             job = begin_cell(self.desk, magic, line, body, outermost=False)
@@ -76,7 +76,7 @@ class CompileMagics(Magics, CellSettings):
 
     async def perform_awaited(self, magic: str, line: str, body: str) -> None:
         """Do what the outermost cell says; the cell awaits this."""
-        from compiler_nb.notebook.job import begin_cell  # noqa: PLC0415 - see above
+        from compiler_nb.notebook.begin import begin_cell  # noqa: PLC0415 - see above
 
         with message_only():
             job = begin_cell(self.desk, magic, line, body, outermost=True)

@@ -8,7 +8,7 @@ import pytest
 
 from compiler_nb import ScriptedModel
 from compiler_nb.compare.cells import CellPlace
-from compiler_nb.notebook.job import begin_cell
+from compiler_nb.notebook.begin import begin_cell
 from compiler_nb.notebook.loop import wait
 from compiler_nb.prompts.saved import save_prompt
 from compiler_nb.text import TIMES

@@ -5,9 +5,11 @@ A variable is ours while it holds the very object that a run bound. Everything e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from compiler_nb.errors import CompilerError
 from compiler_nb.outcome import NOT_DONE, Cancelled, Failure, NotStored, Skipped
 from compiler_nb.plan.python import RESERVED
 from compiler_nb.plan.task import Task
@@ -55,6 +57,15 @@ class Binder:
         bound, left = self._put(wanted)
         self._by_cell.setdefault(cell, set()).update(bound)
         return Binding(tuple(bound), tuple(left))
+
+    @contextlib.contextmanager
+    def nothing_stale(self, cell: str) -> Iterator[None]:
+        """If the cell cannot run, delete what its previous run bound: that is stale now."""
+        try:
+            yield
+        except CompilerError:
+            self.bind(cell, {})
+            raise
 
     def _put(self, wanted: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, str]]]:
         bound: list[str] = []

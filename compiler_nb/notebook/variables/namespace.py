@@ -15,6 +15,8 @@ from compiler_nb.plan.expression import Apply
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.python import IPYTHON
 from compiler_nb.plan.task import Return
+from compiler_nb.signature.answers import AnswerType
+from compiler_nb.signature.expressions import read_type
 from compiler_nb.text import cut, describe_error, suggest
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.mcp import McpTools
@@ -132,6 +134,16 @@ class Namespace:
         raise OptionError(
             f"{option} takes an expression, such as [1, 2] or a variable, not {cut(text, SHOWN)}: {reason}"
         )
+
+    def answer_type(self, text: str) -> AnswerType | None:
+        """Return the type that `--as` names, None if it names none; it may be a class of the notebook.
+
+        Raises OptionError if it is not a type, or not one that is known in the notebook.
+        """
+        try:
+            return AnswerType(read_type(text, self.visible())) if text else None
+        except ValueError as error:
+            raise OptionError(f"--as {cut(text, SHOWN)}: {error}") from None
 
     def paste(self, question: str) -> str:
         """Return the question with each `{name}` of a variable replaced by its text; other braces stay as they are.

@@ -7,8 +7,9 @@ from typing import Final
 from compiler_nb.errors import OptionError
 from compiler_nb.history.past import editable
 from compiler_nb.notebook import loop
+from compiler_nb.notebook.again import begin_again
 from compiler_nb.notebook.desk import Desk
-from compiler_nb.notebook.job import RunJob, begin_again
+from compiler_nb.notebook.job import RunJob
 from compiler_nb.notebook.options import listed, read_name
 from compiler_nb.notebook.verbs.command import known, run_of, shared_values
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from compiler_nb.compare.cases import Case
 from compiler_nb.drawing.text import text_table
 from compiler_nb.errors import OptionError
 from compiler_nb.notebook import loop
+from compiler_nb.notebook.compilers import compiler_for
 from compiler_nb.notebook.desk import Desk
-from compiler_nb.notebook.examples import example_of, place_of_example
-from compiler_nb.notebook.job import begin_ablation
+from compiler_nb.notebook.examples import example_of, place_of_example, without_each
+from compiler_nb.notebook.grids import GridJob
+from compiler_nb.notebook.job import Question
+from compiler_nb.notebook.options import Line
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.presenter import display, front_end, say
 from compiler_nb.notebook.verbs.command import run_of
@@ -69,8 +73,18 @@ def _ablate(desk: Desk, question: str, options: dict[str, str]) -> None:
     if not asked:
         raise OptionError("which question? No cell has asked one yet; write: %compile example ablate QUESTION")
     model = {"model": options["-m"]} if "-m" in options else {}
-    job = begin_ablation(desk, asked, {"repeat": int(repeat), **model})
+    job = _ablation(desk, Line({"repeat": int(repeat), **model}, question=asked))
     job.finish(loop.block(job))
+
+
+def _ablation(desk: Desk, said: Line) -> GridJob:
+    """Begin to ask a question with all examples, and without each of them."""
+    names = desk.memory.names
+    question = Question(said, names.paste(said.question), names.inputs(names.named_in(said.question)), "ablate", [])
+    compiler = compiler_for(desk, question)
+    variants = without_each(desk.memory.examples, compiler.settings.dialect, compiler.settings.tools)
+    case = Case(question.text, None, question.inputs)
+    return GridJob(desk, said, compiler, case, question.cell, {"all": {}, **variants}).begin()
 
 
 def _short(text: str) -> str:

@@ -6,8 +6,8 @@ from typing import Final
 
 from compiler_nb.drawing.text import text_table
 from compiler_nb.models.prices import is_installed
+from compiler_nb.notebook.again import offer_reruns
 from compiler_nb.notebook.desk import Desk
-from compiler_nb.notebook.job import offer_reruns
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.presenter import display, front_end, look_of, say
 from compiler_nb.notebook.variables.binding import Binding
