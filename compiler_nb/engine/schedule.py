@@ -14,7 +14,7 @@ Theory of operation
     slot, before everything that is ready.
 
     Priority is the height: the number of tasks on the longest chain that starts at a task. Heights are recomputed when
-    the plan has doubled and when it closes, not for each added task, so that adding stays linear.
+    the plan closes, and before a slot is given away if the plan has doubled, so that adding stays linear.
 
     A fan-out is handed out twice: first to be expanded into items, which are nodes from then on, and again when its
     last item has ended, to be collected. A failed item skips only what refers to it. A task that reads items of a
@@ -135,7 +135,7 @@ class Schedule:
         One that reads items of fan-outs also waits until those of `items_of` are expanded. Then it is handed out to be
         linked, unless it is a fan-out itself, which is expanded. Raises KeyError if one of these tasks is not known.
         """
-        self._take(task, now, task.awaited if after is None else after, items_of)
+        self._take(task, now, task.awaited() if after is None else after, items_of)
         if self._over:
             self._pass_turns(now)
         return self._hand_out()
@@ -170,7 +170,7 @@ class Schedule:
         if node.state != "waiting" or node.waiting or node.verb not in ("link", "choose", "evaluate"):
             raise ValueError(f"{id_} is {node.state} and cannot be linked")
         known = self.nodes.__getitem__
-        parents = list(map(known, task.awaited if after is None else after))
+        parents = list(map(known, task.awaited() if after is None else after))
         fanouts = list(map(known, items_of))
         node.task, node.lane, node.links = task, self._resources.get(task.tool, ()), False
         self._wait_for(node, parents)
@@ -192,7 +192,7 @@ class Schedule:
         if owner.state != "running" or owner.verb != "expand" or owner.expanded:
             raise ValueError(f"{id_} is {owner.state} and cannot be expanded")
         for task, is_item in items:
-            node = self._take(task, now, task.awaited)
+            node = self._take(task, now, task.awaited())
             if is_item:
                 node.owner = owner
                 owner.waiting += node.state not in ENDED
@@ -392,8 +392,8 @@ class Schedule:
             if node.task.id in ids:
                 if node.owner is not None:
                     node.owner.waiting += 1
-            elif node.state == "waiting" and node.lenient and not ids.isdisjoint(node.task.awaited):
-                self._wait_for(node, [self.nodes[id_] for id_ in node.task.awaited if id_ in ids])
+            elif node.state == "waiting" and node.lenient and not ids.isdisjoint(node.task.awaited()):
+                self._wait_for(node, [self.nodes[id_] for id_ in node.task.awaited() if id_ in ids])
 
     def _wait_again(self, node: Node, after: Collection[str], items_of: Collection[str], now: float) -> None:
         """Let a revived node wait; a fan-out whose items are known waits for those of them that go on."""
@@ -503,10 +503,9 @@ class Schedule:
         if task.id in self.nodes:
             raise ValueError(f"two tasks are called {task.id!r}")
         node = self.nodes[task.id] = Node(task, self._resources.get(task.tool, ()))
-        node.guarded = task.guard is not None
+        if task.guard is not None:
+            node.guarded = True
         self.unfinished += 1
-        if len(self.nodes) > 2 * self._ranked:
-            self._rank()
         if task.follows:
             self._follow(task)
         if self.cancelled:
@@ -711,6 +710,8 @@ class Schedule:
         if self.returning or self.claims:
             self._go_on()
         while self.free > 0 and self.lanes and not self.paused:
+            if len(self.nodes) > 2 * self._ranked:
+                self._rank()
             first: Lane | None = None
             for resources, lane in self.lanes.items():
                 if (first is None or lane < first) and (not resources or self._has_room(resources)):

@@ -777,7 +777,7 @@ class Session:
             del self._outcomes[id_]
             fanouts.ends.pop(owner_of(id_), None)
             self.log.emit(TaskRevived, id_, node.attempt, why)
-            reads[id_] = fanouts.needs(task) if fanouts.exist else (task.awaited, ())
+            reads[id_] = fanouts.needs(task) if fanouts.exist else (task.awaited(), ())
         twins = self.reach.sources.keys() & reads.keys()
         nodes = self.schedule.revive(reads, self.log.now(), idle={*twins, given})
         # Some were handed out before they ended; others read these, or collect them, and wait now once more.
@@ -851,8 +851,9 @@ def _bind(tool: Tool, found: Any) -> Any:
     """Return arguments as the tool gets them, or the Failure that they are; what is not arguments as it is."""
     if type(found) is not tuple:
         return found
+    args, kwargs = found
     try:
-        return tool.bind(*found)
+        return tool.bind(args, kwargs)
     except BaseException as error:  # noqa: BLE001 - a check of a user's type may raise anything
         return failure_of(error, tool)
 

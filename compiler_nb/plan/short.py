@@ -114,8 +114,8 @@ def _only_if(task: Task) -> str:
 
 def _waits(task: Task) -> str:
     """Return what a task waits for; a guarded one waits for its test first, and only then for what it reads."""
-    rest = [id_ for id_ in task.dependencies if id_ not in task.awaited]
-    groups = [", ".join(ids) for ids in (task.awaited, rest) if ids]
+    rest = [id_ for id_ in task.dependencies if id_ not in task.awaited()]
+    groups = [", ".join(ids) for ids in (task.awaited(), rest) if ids]
     turn = _cut(", ".join(id_ for id_ in task.follows if id_ not in task.dependencies))
     if groups:
         return f"waits for {', then for '.join(groups)}{f', and its turn: after {turn}' if turn else ''}"

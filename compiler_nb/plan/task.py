@@ -78,9 +78,8 @@ class Task(Expression):
         """The ids of the tasks that this one reads, in order: in its guard, in its arguments, then those declared."""
         return self.reads()[0]
 
-    @property
     def awaited(self) -> tuple[str, ...]:
-        """The ids of the tasks that it waits for first: those that its guard reads, or all if it has none."""
+        """Return the ids of the tasks that it waits for first: those that its guard reads, or all if it has none."""
         return (self._reads or self._read())[0] if self.guard is None else references(self.guard)
 
     @property

@@ -42,7 +42,7 @@ class Seen:
     def learn(self, tasks: Mapping[str, Task], outcomes: Mapping[str, Any], tools: Mapping[str, Tool]) -> None:
         """Take what the tools of a run returned; outcomes: of the tasks that have ended, by id."""
         with self._lock:
-            self._uses.update(task.tool for task in tasks.values() if task.tool and not owner_of(task.id))
+            self._uses.update([task.tool for task in tasks.values() if task.tool and not owner_of(task.id)])
         open_ones = _keys(tools)
         if not open_ones:
             return

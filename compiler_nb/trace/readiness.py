@@ -74,7 +74,7 @@ class Readiness:
         if task.guard is not None:
             self.guarded.add(id_)
         self._fanouts = self._fanouts or task.kind == "fanout"
-        whole, shapes = needs(task, self._container) if self._fanouts else (task.awaited, ())
+        whole, shapes = needs(task, self._container) if self._fanouts else (task.awaited(), ())
         self.needs[id_], self.shapes[id_] = [], shapes
         missing = self.missing[id_] = {}
         self._need(id_, dict.fromkeys(whole, VALUE))

@@ -326,7 +326,7 @@ def test_what_is_known_elsewhere_takes_no_slot():
 
 def revive(schedule: Schedule, *ids: str, idle=()) -> list[str]:
     """Let tasks go on, each with what it reads."""
-    return names(schedule.revive({id_: (schedule.nodes[id_].task.awaited, ()) for id_ in ids}, 0.0, idle=idle))
+    return names(schedule.revive({id_: (schedule.nodes[id_].task.awaited(), ()) for id_ in ids}, 0.0, idle=idle))
 
 
 def test_what_failed_goes_on_with_what_was_skipped_for_it():
@@ -721,7 +721,7 @@ class AnyEvents(RuleBasedStateMachine):
             del self.outcomes[id_]
             self.before[id_] = "waiting"
         self.inline = [node for node in self.inline if node.task.id not in ids]
-        reads = {id_: (nodes[id_].task.awaited, ()) for id_ in nodes if id_ in ids}
+        reads = {id_: (nodes[id_].task.awaited(), ()) for id_ in nodes if id_ in ids}
         given = [root] if gives and nodes[root].task.kind == "call" else []
         handed_out = self.schedule.revive(reads, 0.0, idle=given)
         self.take(handed_out)

@@ -132,7 +132,7 @@ def test_a_guarded_call_reads_the_items_that_its_guard_reads():
     """In the order of waiting: what decides comes first."""
     plan = plan_of("a = load('a')\nb = load('b')\nx = load(a) if b['up'] else 0")
     assert plan["x.1"].dependencies == ("b", "a")
-    assert plan["x.1"].awaited == ("b",)
+    assert plan["x.1"].awaited() == ("b",)
     assert plan["x.1"].guard == Item(Ref("b"), "up")
 
 
