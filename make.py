@@ -110,9 +110,14 @@ def prepare(*extras: str) -> Path:
 
 
 def environment() -> Environment:
-    """Return the variables for the tools; the environment's own programs and kernel come first."""
+    """Return the variables for the tools; the environment's own programs and kernel come first.
+
+    Python may keep what it has compiled, whatever the user's shell says: the tests start hundreds of processes, and
+    each would compile the package again.
+    """
     path = os.pathsep.join((str(venv_python().parent), os.environ.get("PATH", "")))
-    return {**os.environ, "PATH": path, "JUPYTER_PREFER_ENV_PATH": "1"}
+    given = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**given, "PATH": path, "JUPYTER_PREFER_ENV_PATH": "1"}
 
 
 # -------------------------------------------------------------------- small helpers

@@ -34,6 +34,13 @@ settings.register_profile(
 settings.load_profile("house")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count what asks the cluster among the slow: whichever test comes first waits for three processes."""
+    for item in items:
+        if "dask_client" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+
+
 def pytest_collection_finish() -> None:
     """Keep the thousands of collected tests out of every later garbage collection, which would look at each of them."""
     gc.collect()

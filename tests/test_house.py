@@ -85,6 +85,8 @@ def room_of(name: str) -> str:
 def imports(node: ast.AST, package: str, inside: str = "") -> Iterator[Import]:
     """Yield what a tree imports, of every kind: at once, later, and for its types only."""
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue  # an import is a statement
         if isinstance(child, ast.Import):
             yield from (Import(alias.name, inside, child.lineno) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
@@ -118,6 +120,20 @@ def imports_of(module: Path) -> list[Import]:
     return list(imports(tree_of(module), ".".join(module.parent.parts)))
 
 
+def packages_of(module: Path) -> set[str]:
+    """Return the packages that a module of the package imports something from."""
+    return {each.module.split(".")[0] for each in imports_of(module)}
+
+
+def lines_that_name(names: set[str]) -> Iterator[str]:
+    """Yield the lines of the package whose code reads or sets one of these names, each with its module."""
+    for module, path in MODULES.items():
+        text = path.read_text(encoding="utf-8")
+        if any(name in text for name in names):
+            named = [node for node in ast.walk(tree_of(module)) if isinstance(node, ast.Name) and node.id in names]
+            yield from (f"{module}: {text.splitlines()[node.lineno - 1]}" for node in named)
+
+
 def wrong_imports(name: str, found: list[Import]) -> Iterator[str]:
     """Yield where a module imports from a room that does not come before its own."""
     mine = room_of(name)
@@ -129,14 +145,11 @@ def wrong_imports(name: str, found: list[Import]) -> Iterator[str]:
             yield f"{name}:{each.line} imports {each.module!r}"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_a_room_imports_only_what_comes_before_it(module):
+def test_a_room_imports_only_what_comes_before_it():
     """Lower layers only, and within a layer only what is listed before it, by any kind of import."""
-    name = name_of(module)
-    if not name:
-        return  # the table of contents names every room
-    assert room_of(name) in RANK, f"{name} is in no room of the house; add its room to LAYERS"
-    assert not list(wrong_imports(name, imports_of(module)))
+    names = {module: name_of(module) for module in MODULES if name_of(module)}  # the table of contents names every room
+    assert {room_of(name) for name in names.values()} <= RANK.keys(), "add the room to LAYERS"
+    assert not [wrong for module, name in names.items() for wrong in wrong_imports(name, imports_of(module))]
 
 
 def test_wrong_imports_are_seen():
@@ -259,50 +272,36 @@ def covered(folder: Path) -> set[str]:
     return claimed | {test.name.removeprefix("test_") for test in tests}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_each_file_has_a_test_in_the_mirror(module):
+def test_each_file_has_a_test_in_the_mirror():
     """Its test lies at the same place in tests/, or a test of the same folder names it in COVERS."""
-    path = MODULES[module].relative_to(PACKAGE)
-    if path.name not in ("__init__.py", "__main__.py"):
-        assert path.name in covered(path.parent)
+    paths = [path.relative_to(PACKAGE) for path in MODULES.values() if path.name not in ("__init__.py", "__main__.py")]
+    assert not [path for path in paths if path.name not in covered(path.parent)]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_only_the_notebook_room_knows_the_notebook(module):
+def test_only_the_notebook_room_knows_the_notebook():
     """IPython, the widgets and the kernel are named in one room."""
-    if room_of(name_of(module)) == "notebook":
-        return
-    found = {each.module.split(".")[0] for each in imports_of(module)}
-    assert not found & ONLY_NOTEBOOK
+    others = [module for module in MODULES if room_of(name_of(module)) != "notebook"]
+    assert not {str(module): found for module in others if (found := packages_of(module) & ONLY_NOTEBOOK)}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_nothing_runs_text_or_loads_code(module):
+def test_nothing_runs_text_or_loads_code():
     """No eval, no exec, no pickle: what a model or a file says is data."""
-    tree = tree_of(module)
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    assert not names & {"eval", "exec", "__import__"}
-    if name_of(module) != SENDS_CODE:
-        assert not {each.module.split(".")[0] for each in imports_of(module)} & STORES_CODE
+    assert not list(lines_that_name({"eval", "exec", "__import__"}))
+    others = [module for module in MODULES if name_of(module) != SENDS_CODE]
+    assert not {str(module): found for module in others if (found := packages_of(module) & STORES_CODE)}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_a_print_has_its_reason(module):
+def test_a_print_has_its_reason():
     """The package returns, emits or shows; if it prints, the line says why."""
-    text = MODULES[module].read_text(encoding="utf-8")
-    lines = text.splitlines()
-    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    prints = [lines[c.lineno - 1] for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"]
-    assert all("# noqa: T201 - " in line for line in prints), prints
+    prints = list(lines_that_name({"print"}))
+    assert prints
+    assert not [line for line in prints if "# noqa: T201 - " not in line]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_a_module_says_what_it_does(module):
+def test_a_module_says_what_it_does():
     """The first line of each module is one sentence."""
-    text = ast.get_docstring(tree_of(module)) or ""
-    first = text.split("\n")[0]
-    assert first[:1].isalpha() or first[:1] in "`%@", first
-    assert first.endswith((".", ":", "?")), first
+    firsts = {str(module): (ast.get_docstring(tree_of(module)) or "").split("\n")[0] for module in MODULES}
+    assert not {module: first for module, first in firsts.items() if not re.fullmatch(FIRST, first)}
 
 
 def contents() -> set[str]:
@@ -400,6 +399,7 @@ def project_files() -> list[Path]:
     return [path for path in ROOT.rglob("*") if path.is_file() and not made & set(path.relative_to(ROOT).parts)]
 
 
+FIRST = r"([^\W\d_]|[`%@]).*[.:?]"
 INDEX = r"://[^\s/\"'<>]*(?:py" + r"pi|pythonhosted|npm" + r"js|conda|debian|ubuntu)[^\s/\"'<>]*"
 MACHINE = r"(?<![\w.}])/(?:wor" + r"k|ro" + r"ot|home/[a-z]+|Us" + r"ers/[A-Za-z]+)/"
 FORBIDDEN = re.compile(f"{INDEX}|{MACHINE}")

@@ -76,6 +76,14 @@ def test_fast_leaves_out_only_what_has_a_marker():
     assert set(named) - {"or"} == {marker.partition(":")[0] for marker in known}
 
 
+def test_python_keeps_what_it_compiles(monkeypatch):
+    """A shell that forbids it would have each of the tests' hundreds of processes compile the package again."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("CI", "true")
+    given = make.environment()
+    assert (given.get("PYTHONDONTWRITEBYTECODE"), given["CI"]) == (None, "true")
+
+
 def test_an_install_is_done_once(tmp_path):
     """It is done again when a file changed or another extra is wanted, then with all extras that are there."""
     file, stamp = tmp_path / "constraints.txt", tmp_path / "stamp.json"

@@ -28,6 +28,7 @@ def trips():
     return table.assign(kind=table["city"].astype("category"), plain=table["city"].astype(object))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -55,6 +56,7 @@ def test_text_that_would_not_fit_is_refused_before_it_is_made(trips, text):
     assert time.process_time() - began < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -81,6 +83,7 @@ def pairs(left, right, on):
             yield bounds, len(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("left", "right"),
     [

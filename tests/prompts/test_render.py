@@ -44,6 +44,7 @@ def test_plain_data_is_json(value):
     assert text == value if isinstance(value, str) else json.loads(text) == value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OUTPUTS)
 @pytest.mark.parametrize("limit", [0, 1, 10, 1_000])
 def test_nothing_breaks_it(name, limit):

@@ -79,6 +79,7 @@ def test_an_empty_reply_is_an_error():
         Worker("  ").use("llm", "?")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_hostile_inputs_stay_in_their_frame(name):
     """Whatever an earlier tool returned."""

@@ -85,12 +85,14 @@ def test_schemas_become_signatures(demo):
         demo["weathr"]
 
 
+@pytest.mark.slow
 def test_only_what_says_that_it_reads_has_no_side_effects(demo):
     """The others are approved first; nothing is pure unless the user says so."""
     assert {each.name for each in demo if each.side_effects} == {"send_mail"}
     assert not any(each.pure for each in demo)
 
 
+@pytest.mark.slow
 def test_arguments_are_checked_before_the_call(demo):
     """While the plan is read, by the schema: types, enumerations, limits, fields of records."""
     for call in (
@@ -227,6 +229,7 @@ def test_a_plan_calls_a_server_over_http(address, folder):
     check(perform([mcp_tools(url=address)], PLAN), folder)
 
 
+@pytest.mark.slow
 def test_a_side_effect_asks(demo, folder):
     """As for any other tool: denied, it is not made."""
     run = perform([demo], 'm = send_mail("bob")\nanswer(m)', approve="deny")

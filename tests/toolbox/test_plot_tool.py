@@ -238,6 +238,7 @@ def test_an_area_of_single_points_shows_them():
         assert [line.get_marker() for line in lines] == ["o"]
 
 
+@pytest.mark.slow
 def test_many_numbers_along_an_axis_do_not_touch():
     """The names that are written have room: the first are shorter than those that follow."""
     figure = plot(pd.DataFrame({"a": range(800)}), kind="bar")
@@ -247,6 +248,7 @@ def test_many_numbers_along_an_axis_do_not_touch():
     assert all(left.x1 + 2 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
+@pytest.mark.slow
 def test_bars_of_many_columns_stay_wide_enough_to_be_seen():
     """All columns together have as many bars as one column may; what is left out is said."""
     figure = plot(pd.DataFrame({f"c{number}": range(800) for number in range(10)}), kind="bar")

@@ -169,6 +169,7 @@ def test_what_has_no_form_says_why(value, hint, reason):
     assert reason in back.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VALUES)
 def test_hostile_values_are_stored_or_say_why_not(name):
     """Whatever a tool returns: no exception, and what comes back is the same or NotStored."""

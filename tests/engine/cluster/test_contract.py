@@ -24,7 +24,7 @@ from tests.support.cluster import BIG, execute, numbers, total
 COVERS = ("remote.py",)
 
 
-@pytest.fixture(params=["local", "dask"])
+@pytest.fixture(params=["local", pytest.param("dask", marks=pytest.mark.slow)])
 def engine(request):
     """Each engine in turn."""
     return "local" if request.param == "local" else DaskEngine(request.getfixturevalue("dask_client"))

@@ -17,6 +17,7 @@ from tests.support.cluster import KEY, execute, numbers
 COVERS = ("clients.py",)
 
 
+@pytest.mark.slow
 def test_workers_that_we_start_do_not_inherit_the_keys_of_models(monkeypatch):
     """But everything else of the environment; their number is told, and they serve the next run, too."""
     monkeypatch.setattr("compiler_nb.engine.cluster.clients.MOST_WORKERS", 1)
@@ -69,6 +70,7 @@ def test_nobody_at_the_address(address, why):
     assert run.seconds < 5
 
 
+@pytest.mark.slow
 def test_something_else_at_the_address(monkeypatch):
     """A server that never answers, or not as a scheduler does, is left alone in the time that a connection may take."""
     monkeypatch.setattr("compiler_nb.engine.cluster.clients.CONNECTS_WITHIN", 0.2)

@@ -460,6 +460,7 @@ def told_of(count, failing, every=1_000):
     return done, board, page, max(sizes)
 
 
+@pytest.mark.slow
 def test_a_fan_out_of_ten_thousand_items_is_told_in_small_frames():
     """A page is told the numbers, the first items and those that failed, each with its chain; 10 bytes for an item."""
     done, board, page, largest = told_of(10_000, {5, 7_777, 9_999})
@@ -476,6 +477,7 @@ def test_a_fan_out_of_ten_thousand_items_is_told_in_small_frames():
     assert (again.states, again.by_task, again.tasks) == (page.states, page.by_task, page.tasks)
 
 
+@pytest.mark.slow
 def test_items_of_a_large_fan_out_come_when_asked_for_with_all_that_happened_to_them():
     """The next ones, in their order, with their attempts; each is told once."""
     done, board, page, _ = told_of(3_000, {700})
@@ -494,6 +496,7 @@ def test_items_of_a_large_fan_out_come_when_asked_for_with_all_that_happened_to_
     assert len(page.ids) == len(set(page.ids)) == 6_001
 
 
+@pytest.mark.slow
 def test_many_small_fan_outs_are_told_up_to_a_number_of_items():
     """What a page holds does not grow with the number of fan-outs either; nor do those tell more that fail."""
     names = [f"r{n}" for n in range(8)]

@@ -384,6 +384,7 @@ class Tags(HTMLParser):
         self.found |= {tag, *(f"@{name}" for name, _ in attrs)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [*OUTPUTS.values(), *VALUES.values()], ids=[*OUTPUTS, *VALUES])
 def test_details_of_hostile_values_are_inert(made):
     """Whatever a tool returns: no element but those of tables and text, and it never raises."""
