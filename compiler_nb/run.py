@@ -7,7 +7,7 @@ import functools
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -42,9 +42,10 @@ _DRAWN: Final = (".svg", ".png", ".pdf", ".txt", ".dot")
 """The endings of files that show the picture."""
 _LISTED: Final = 60
 """Most tasks that `why` speaks of without a name."""
-_INNER: Final = frozenset(
-    {"at", "bring_home", "control", "effects", "id_of", "log", "order", "progress", "times", "wait", "words"}
-)
+_INNER: Final = frozenset({
+    "at", "bring_home", "control", "effects", "has_changed", "id_of", "log", "marks", "order", "progress", "times",
+    "wait", "words",
+})  # fmt: skip
 
 
 class Run:
@@ -58,6 +59,7 @@ class Run:
         self.order, self.settings, self.log, self.control = order, settings, log, control or Control()
         # A run that comes from another adds to the side effects of its lineage; any other begins a list of its own.
         self.effects: list[Entry] = order.past.effects if order.past.parent or order.past.follow else []
+        self.marks: Mapping[str, Callable[[], bool]] = {}  # whether an input was changed since the run began
         self._progress = trace.Progress(log.events)
         self._times: tuple[int, trace.Times] | None = None  # of a run that has ended, with how many events it had
 
@@ -84,6 +86,10 @@ class Run:
     def inputs(self) -> Mapping[str, Any]:
         """The values of the variables that it was offered."""
         return self.order.inputs
+
+    def has_changed(self, name: str) -> bool:
+        """Whether an input, the same object still, was changed since the run began, as far as that can be seen."""
+        return name in self.marks and self.marks[name]()
 
     # ---------------------------------------------------------------- what came of it
 

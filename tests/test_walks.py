@@ -17,7 +17,7 @@ WALK = re.compile(r"^### (.+?) \(`(\w+)`, (\d+) files?\)\n\n(.+?)\n((?:\n\d+\. .
 MOST = {"cell": 14, "chunk": 18, "interrupt": 10, "resume": 16, "box": 10}
 """Files that a walk may lead through."""
 CALLBACKS = {
-    "planner/writing.py -> drive.py",  # `add`: the driver adds each task that is written
+    "planner/writing.py -> drive/drive.py",  # `add`: the driver adds each task that is written
     "engine/attempt.py -> engine/session.py",  # `Host`: an attempt asks its session for slots, and tells it its end
     "engine/runners.py -> engine/attempt.py",  # `Call`: a runner tells an attempt how its call ended
 }

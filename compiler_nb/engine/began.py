@@ -10,22 +10,11 @@ import functools
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from compiler_nb.engine.altered import Mark, change_of, mark
 
 LARGEST: Final = 100_000
 """Bytes of plain data whose content is looked at; of more only the object counts."""
-
-
-MARKS: Final = WeakKeyDictionary[Any, Mapping[str, Callable[[], bool]]]()
-"""The marks of the inputs of each order that was begun, as long as its run is held."""
-
-
-def has_changed(order: Any, name: str) -> bool:
-    """Whether an input, the same object still, was changed since its run began, as far as that can be seen."""
-    marks = MARKS.get(order, {})
-    return name in marks and marks[name]()
 
 
 def mark_inputs(inputs: Mapping[str, Any]) -> dict[str, Callable[[], bool]]:

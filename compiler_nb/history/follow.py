@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from compiler_nb.engine.began import has_changed
 from compiler_nb.engine.ledger import Entry
 from compiler_nb.history.past import AS_IT_WAS
 from compiler_nb.operations.weights import is_a
@@ -54,7 +53,7 @@ def followed(
     for run in runs:
         progress = run.progress
         held = {name for name, value in inputs.items() if run.inputs.get(name, run) is value}
-        same = {name: AS_IT_WAS if has_changed(run.order, name) else hashes[name] for name in held}
+        same = {name: AS_IT_WAS if run.has_changed(name) else hashes[name] for name in held}
         own = _hashes([], {name: value for name, value in run.inputs.items() if name not in same})
         then: dict[str, str | None] = {**own, **run.order.input_hashes, **same}
         changed = {name for name in inputs if name in then and then[name] != hashes[name]}
@@ -109,7 +108,7 @@ def _hashes(runs: Sequence[Run], inputs: Mapping[str, Any]) -> dict[str, str | N
     """Return what inputs are known by; the very object that a run was given need not be read."""
     found: dict[str, str | None] = {}
     for name, value in inputs.items():
-        holders = [run for run in runs if run.inputs.get(name, run) is value and not has_changed(run.order, name)]
+        holders = [run for run in runs if run.inputs.get(name, run) is value and not run.has_changed(name)]
         stored = next((run.order.input_hashes[name] for run in holders if name in run.order.input_hashes), None)
         found[name] = stored or (f"object {id(value)}" if holders else content_hash(value) or f"object {id(value)}")
     return found

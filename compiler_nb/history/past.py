@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from compiler_nb.engine.began import has_changed
 from compiler_nb.engine.ledger import NOWHERE, Entry, Place, not_repeated, standing_of
 from compiler_nb.engine.node import CANCELLED
 from compiler_nb.errors import HistoryError, PlanError
@@ -145,7 +144,7 @@ def _items_given(given: Iterable[str], outcomes: Mapping[str, Any]) -> dict[str,
 def _compared(old: Run, given: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str | None]]:
     """Return what inputs are known by, in a new run and in an old one; the very same object need not be read."""
     held = {name for name, value in given.items() if value is old.inputs.get(name, old)}
-    changed = {name: AS_IT_WAS for name in held if has_changed(old.order, name)}
+    changed = {name: AS_IT_WAS for name in held if old.has_changed(name)}
     alike = {name: f"object {id(given[name])}" for name in held - old.order.input_hashes.keys() - changed.keys()}
     return hash_inputs(given, alike), hash_inputs(old.inputs, {**old.order.input_hashes, **alike, **changed})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pandas as pd
 import pytest
 
@@ -69,6 +71,23 @@ def test_a_user_changes_a_list_and_asks_again(way):
     second = again(first)
     assert (second.answer, desk.asked("get")) == (3, [2, 3])
     assert (again(second).answer, desk.asked("get")) == (3, [2, 3])
+
+
+def test_runs_of_one_order_each_know_their_own_inputs():
+    """An order can be begun any number of times: a later beginning does not hide what was changed since an earlier."""
+    desk, found = Desk(), [1, 2]
+    compiler = Compiler(None, desk.tools)
+    order = compiler.order(plan=ASK, inputs={"x": found})
+
+    def begin():
+        run, work = compiler.begin(order)
+        asyncio.run(work)
+        return run
+
+    first = begin()
+    found.append(3)
+    assert (begin().answer, desk.asked("get")) == (3, [2, 3])
+    assert compiler.execute_sync(first.plan, source=first, inputs={"x": found}).answer == 3
 
 
 def test_a_planner_is_told_which_results_are_of_before():

@@ -105,7 +105,8 @@ def test_a_failed_value_in_the_branch_not_taken_harms_nobody():
     done = run("a = load('bad')\nanswer(load('b') if ok else a)", ok=True)
     assert (done.status, done.answer) == ("done", "<b>")
     failed = run("a = load('bad')\nanswer(load('b') if ok else a)", ok=False)
-    assert (failed.status, failed.error) == ("failed", "the answer cannot be evaluated: a: ValueError: no such host")
+    assert failed.status == "failed"
+    assert failed.error.startswith("the answer cannot be evaluated: a failed: ValueError: no such host; ")
 
 
 def test_a_failed_value_that_came_first_harms_nobody_either():

@@ -256,7 +256,7 @@ def resume() -> None:
             compiler = Compiler(None, [get], history=History(Path(folder) / "runs.db"))
             run = await compiler.execute("a = get(1)\nb = get(-a)\nanswer(b)")
             assert run.status == "failed"
-            TRACER.stages = ("values/records.py", "history/past.py", "engine/schedule.py")
+            TRACER.stages = ("values/records.py", "history/past.py", "engine/schedule.py:add_known")
 
             TRACER.on = True
             found = await compiler.resume(run.id)
