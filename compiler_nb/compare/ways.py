@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -58,6 +59,13 @@ class Answering:
             replace(order, shapes=self.shapes, grid=self.grid, repetition=repetition), main=self.main
         )
 
+    def join(self, grid: str, purse: Purse) -> None:
+        """Belong to the grid of this mark: all its runs know the same shapes, and ask its purse if that has a limit."""
+        self.grid, self.shapes = grid, dict(self.door.order("").shapes)
+        if is_metered(purse.limit):
+            settings = self.door.settings
+            self.door.settings = replace(settings, budget=purse.shares(settings.budget))
+
 
 def prepare(
     make: Callable[[Mapping[str, Any]], Compiling],
@@ -86,41 +94,38 @@ def prepare(
     problems = _wrong(repeat, max_concurrency, budget, approve, score)
     cases: list[Case] = []
     wanted: AnswerType | None = None
-    try:
+    with _noted(problems):
         cases = read_cases(questions, expected, inputs)
-    except ValueError as error:
-        problems += str(error).split("\n")
-    try:
+    with _noted(problems, "answer_type: "):
         wanted = answer_type_of(answer_type)
-    except ValueError as error:
-        problems.append(f"answer_type: {error}")
     read, wrong = read_variants(variants, base, known)
-    problems += wrong
     purse = Purse(budget if isinstance(budget, Budget) else Budget())
     fixed = {"history": base.history, "limits": base.limits, "approve": approve}
-    every = {each.name: {**each.arguments, **fixed} for each in read}
-    ways, wrong = _make_ways(every, make, main, purse.limit, wanted)
-    problems += wrong
+    ways, unfit = _make_ways({each.name: {**each.arguments, **fixed} for each in read}, make, main, purse.limit, wanted)
+    problems += wrong + unfit
     if problems:
         raise ValueError("\n".join(problems))
-    grid = Grid(cases, list(ways), repeat, wanted)
     mark = grid_mark([way.mark for way in ways.values()], cases)
+    for way in ways.values():
+        way.join(mark, purse)
+    grid = Grid(cases, list(ways), repeat, wanted)
+    if approve == "deny":
+        grid.notes += _denied(ways.values())
     secrets = {id(each): each for way in ways.values() for each in way.door.settings.secrets}
     store: Store = memory if base.history is None else InHistory(base.history, secrets.values())
-    for way in ways.values():
-        order = way.door.order("")
-        way.shapes, way.grid = dict(order.shapes), mark
-        if is_metered(purse.limit):
-            way.door.settings = replace(way.door.settings, budget=purse.shares(way.door.settings.budget))
-    effects = {name for way in ways.values() for name, tool in way.tools.items() if tool.side_effects}
-    if effects and approve == "deny":
-        grid.notes.append(
-            f"side effects are denied in a grid: {', '.join(sorted(effects))}; approve='auto' makes them in each run"
-        )
     return GridRunner(
         grid=grid, ways=ways, store=store, score=score, at_a_time=max_concurrency, purse=purse,
         seconds=purse.limit.seconds, fresh=fresh,
     )  # fmt: skip
+
+
+@contextmanager
+def _noted(problems: list[str], of: str = "") -> Iterator[None]:
+    """Note what is wrong with one of the things that are given, and go on with the others."""
+    try:
+        yield
+    except ValueError as error:
+        problems += [of + each for each in str(error).split("\n")]
 
 
 def _make_ways(
@@ -183,3 +188,10 @@ def _unpriced(name: str, way: Answering, limit: Budget) -> list[str]:
         if limit.usd is not None and price(each.provider, each.name, Usage(1, 1, 1)) is None
     }  # fmt: skip
     return [f"variant {name!r}: no price is known for {each}: leave usd out of the budget" for each in sorted(unpriced)]
+
+
+def _denied(ways: Iterable[Answering]) -> list[str]:
+    """Return what is to be said of the side effects that a grid denies."""
+    effects = {name for way in ways for name, tool in way.tools.items() if tool.side_effects}
+    told = ", ".join(sorted(effects))
+    return [f"side effects are denied in a grid: {told}; approve='auto' makes them in each run"] if effects else []
