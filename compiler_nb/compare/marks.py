@@ -15,7 +15,7 @@ from compiler_nb.settings.settings import Settings
 from compiler_nb.signature.answers import AnswerType
 from compiler_nb.text import type_name
 from compiler_nb.values.code import content_hash
-from compiler_nb.values.keys import function_hash, hash_tools
+from compiler_nb.values.functions import function_hash, hash_tools
 
 APART: Final = frozenset({"history", "limits", "variants"})
 """Settings that decide nothing of what a run finds: where it is kept, how fast it may ask, names of prompts."""

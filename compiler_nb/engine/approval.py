@@ -221,7 +221,7 @@ class Approvals:
 
     def _mark(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Digest:
         """Return the digest of a call and of its tool's code."""
-        from compiler_nb.values.keys import code_hash  # noqa: PLC0415 - heavy, and only who is asked needs it
+        from compiler_nb.values.functions import code_hash  # noqa: PLC0415 - heavy, and only who is asked needs it
 
         tool = self.tools[task.tool]
         call = digest_call(tool, args, kwargs)

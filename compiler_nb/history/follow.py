@@ -24,7 +24,8 @@ from compiler_nb.settings.follow import FollowUp, Turn
 from compiler_nb.settings.order import Past, Taken
 from compiler_nb.tool import Tool
 from compiler_nb.values.code import content_hash
-from compiler_nb.values.keys import Keys, hash_tools
+from compiler_nb.values.functions import hash_tools
+from compiler_nb.values.keys import Keys
 
 TOLD: Final = 50
 """Calls with side effects that a planner is told of."""

@@ -37,7 +37,8 @@ from compiler_nb.run import Run
 from compiler_nb.settings.order import Order, Past, PastRound, Taken
 from compiler_nb.tool import Tool
 from compiler_nb.values.code import content_hash
-from compiler_nb.values.keys import Keys, hash_tools
+from compiler_nb.values.functions import hash_tools
+from compiler_nb.values.keys import Keys
 
 NOT_BEGUN: Final = frozenset({"denied", "arguments", "expression"})
 """Kinds of failures before a tool was called."""

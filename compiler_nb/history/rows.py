@@ -34,7 +34,7 @@ from compiler_nb.settings.settings import PLAIN
 from compiler_nb.values.code import content_hash, encode, encode_fields
 from compiler_nb.values.coded import Coded, Shared
 from compiler_nb.values.copies import ATOMS, Snapshots
-from compiler_nb.values.keys import code_hash
+from compiler_nb.values.functions import code_hash
 from compiler_nb.values.records import body_of
 from compiler_nb.values.typed import prepare
 
@@ -136,7 +136,7 @@ class RunRows:
         prepare(tool.returns for tool in settings.tools.values())
         tools = {
             name: {
-                "hash": getattr(tool, "hash", "") or code_hash(tool), "provider": tool.provider,
+                "hash": code_hash(tool), "provider": tool.provider,
                 "max_concurrency": tool.max_concurrency, "side_effects": tool.side_effects, "pure": tool.pure,
                 "positional": tool.positional,
             }

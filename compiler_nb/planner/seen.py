@@ -102,7 +102,7 @@ def _keys(tools: Mapping[str, Tool]) -> dict[str, ToolKey]:
     open_ones = [tool for tool in tools.values() if tool.regular and is_open(tool.returns)]
     if not open_ones:
         return {}
-    from compiler_nb.values.keys import code_hash  # noqa: PLC0415 - only who has such tools needs it
+    from compiler_nb.values.functions import code_hash  # noqa: PLC0415 - only who has such tools needs it
 
     return {tool.name: (tool.name, code_hash(tool)) for tool in open_ones}
 

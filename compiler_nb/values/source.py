@@ -35,6 +35,7 @@ from compiler_nb.operations.weights import is_a
 from compiler_nb.text import name_of
 from compiler_nb.tool import Tool
 from compiler_nb.values.digest import TooLarge, content_of
+from compiler_nb.values.functions import code_parts
 from compiler_nb.values.members import members_of
 
 _MOST: Final = 5_000
@@ -175,7 +176,7 @@ class ToolSource:
         if name and not is_own(module):
             self._package(module)
             return
-        self._add(told, "\0".join(_code(code)), "code")
+        self._add(told, "\0".join(code_parts(code)), "code")
         defaults = function.__defaults__ or ()
         last = code.co_varnames[: code.co_argcount][-len(defaults) or code.co_argcount :]
         for parameter, value in (*zip(last, defaults, strict=True), *(function.__kwdefaults__ or {}).items()):
@@ -349,17 +350,6 @@ def _classes_in(hint: Any) -> Iterator[type]:
         yield origin or hint
     for part in typing.get_args(hint):
         yield from _classes_in(part)
-
-
-def _code(code: types.CodeType) -> Iterator[str]:
-    """Yield what code does: lines, comments and layout do not count."""
-    yield code.co_code.hex()
-    yield repr((code.co_names, code.co_varnames, code.co_freevars, code.co_flags))
-    for constant in code.co_consts:
-        if is_a(constant, types.CodeType):
-            yield from _code(constant)
-        else:
-            yield repr(sorted(constant, key=repr)) if is_a(constant, frozenset) else repr(constant)
 
 
 # -------------------------------------------------------------------- whose a module is

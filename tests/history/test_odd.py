@@ -24,7 +24,7 @@ from compiler_nb.tool import tool
 from compiler_nb.values.code import content_hash, decode, encode, encode_fields
 from compiler_nb.values.copies import BYTES, Snapshots, is_small
 from compiler_nb.values.forms import is_zone
-from compiler_nb.values.keys import code_hash
+from compiler_nb.values.functions import code_hash
 from tests.support.desk import run, scripted
 
 

@@ -28,6 +28,7 @@ from compiler_nb.errors import ClusterError
 from compiler_nb.outcome import Remote
 from compiler_nb.text import describe_error, type_name
 from compiler_nb.tool import Tool
+from compiler_nb.values.functions import code_parts
 
 LARGE: Final = 1_000_000
 """Bytes from which an object is sent beside the arguments, once."""
@@ -133,12 +134,16 @@ def _found(module: Any, name: str) -> Any:
 
 
 def _mark(function: Any) -> str:
-    """Return a hash of a function's code, "" if it has none."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return ""
-    constants = [each for each in code.co_consts if not hasattr(each, "co_code")]
-    return hashlib.blake2b(repr((code.co_code, code.co_names, constants)).encode(), digest_size=8).hexdigest()
+    """Return a hash of the code of a function, and of those that it wraps.
+
+    Values do not count, such as defaults: a path may be another one on each machine.
+    """
+    found = hashlib.blake2b(digest_size=8)
+    while function is not None:
+        if code := getattr(function, "__code__", None):
+            found.update("\0".join(code_parts(code)).encode("utf-8", "surrogatepass"))
+        function = getattr(function, "__wrapped__", None)
+    return found.hexdigest()
 
 
 def pack_function(name: str, function: Callable[..., Any]) -> bytes:

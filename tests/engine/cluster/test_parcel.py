@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import subprocess
+import sys
+
+import pytest
+
 from compiler_nb.engine.cluster.parcel import pack, pack_function, pack_small, unpack, unpack_function
 from compiler_nb.outcome import Remote
+from compiler_nb.tool import tool
 from tests.support.cluster import BIG, numbers
 
 
@@ -28,3 +36,58 @@ def test_a_tool_of_a_module_is_sent_by_its_name():
     assert len(data) < 300
     local = pack_function("own", lambda x: x + 1)
     assert unpack_function(local)(1) == 2
+
+
+@tool
+def coast(city: str) -> str:
+    """Say on which coast a city lies; the set is a constant of the code."""
+    return "west" if city in {"Los Angeles", "Portland", "Seattle", "San Francisco"} else "east"
+
+
+def test_the_code_of_a_tool_is_told_alike_in_every_process():
+    """Workers have a hash seed of their own, by which a set is written in another order."""
+    code = "from tests.engine.cluster.test_parcel import *; print(pack_function('coast', coast.function).hex())"
+    told = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                       env={**os.environ, "PYTHONHASHSEED": seed}).stdout.strip()
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(told) == 1
+    assert unpack_function(bytes.fromhex(told.pop())) is coast.function
+
+
+MODULE = """
+import functools
+from compiler_nb import tool
+
+def logged(function):
+    @functools.wraps(function)
+    def inner(numbers):
+        return function(numbers)
+    return inner
+
+@tool
+def least(numbers: list) -> int:
+    return min(numbers, key=lambda n: n)
+
+@tool
+@logged
+def most(numbers: list) -> int:
+    return max(numbers)
+"""
+
+
+@pytest.mark.parametrize(("name", "change"), [("least", ("n: n", "n: -n")), ("most", ("max(", "min("))])
+def test_a_worker_with_older_code_loads_the_module_again(tmp_path, monkeypatch, name, change):
+    """Also if the change is in a lambda, or in what a decorator wraps."""
+    path = tmp_path / "edited_tools.py"
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    path.write_text(MODULE.replace(*change))
+    data = pack_function(name, vars(importlib.import_module("edited_tools"))[name].function)
+    path.write_text(MODULE)
+    old = importlib.reload(sys.modules["edited_tools"])
+    assert vars(old)[name].function([3, 1, 2]) == (1 if name == "least" else 3)
+    path.write_text(MODULE.replace(*change))
+    assert unpack_function(data)([3, 1, 2]) == (3 if name == "least" else 1)
+    del sys.modules["edited_tools"]
