@@ -1,6 +1,6 @@
 """What an earlier run leaves to one that goes on where it stopped, or runs its plan again.
 
-A task is the same as an earlier one when its key is (keys.py). The k-th of equal tasks takes the k-th's outcome.
+A task is the same as an earlier one when its key is (values/keys.py). The k-th of equal tasks takes the k-th's outcome.
 """
 
 from __future__ import annotations
