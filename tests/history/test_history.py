@@ -103,7 +103,7 @@ def test_the_settings_of_a_stored_run_are_its_own(tmp_path):
             compiler = Compiler(None, Desk().tools, approve=approve, history=history, **given)
             loaded = history.load(compiler.execute_sync("answer(1)").id, [])
             assert {name: getattr(loaded.settings, name) for name in given} == given
-            assert loaded.settings.approve == (approve if isinstance(approve, str) else ["get", "send"])
+            assert loaded.settings.approve == (approve if isinstance(approve, str) else {"get", "send"})
             assert loaded.order.executing
 
 
