@@ -99,7 +99,7 @@ class ServerLost(ToolUnavailable):
 
 
 class EffectInDoubt(ToolError):
-    """A side effect was not made, for an equal call may have had it, and nobody could be asked for another."""
+    """A side effect was not made: an equal call may have had it, and nobody could be asked whether to repeat it."""
 
 
 class ModelError(CompilerError):
@@ -107,8 +107,8 @@ class ModelError(CompilerError):
 
     provider, model: as in `connect`; status: the HTTP status, or None; request_id: the provider's, or "";
     retry_after: the seconds that the provider asks to wait, or None if it does not say;
-    retryable: whether the same call may succeed later; patient: whether it may if it only waits long enough, so that
-    its tries are not counted; attempts: how often it was tried; kept: in words, what is
+    retryable: whether the same call may succeed later; patient: whether waiting long enough is all that it takes, so
+    that its tries are not counted; attempts: how often it was tried; kept: in words, what is
     kept of the work that it was part of. The text adds request id, attempts and what is kept, if there are any.
     """
 

@@ -75,23 +75,23 @@ class Cancelled:
 
 
 LEFT_OUT: Final = "without failed items"
-"""How a fan-out ended (`TaskEnded.how`) that is done although some of its items failed."""
+"""`TaskEnded.how` of a fan-out that is done although some of its items failed."""
 NOT_REPEATED: Final = "not repeated"
-"""How a call with side effects begins to say that it ended (`TaskEnded.how`) with the outcome of an equal one."""
+"""How `TaskEnded.how` begins for a call with side effects that got the outcome of an equal one."""
 SET: Final = "set by you"
-"""How a task ended (`TaskEnded.how`) whose value the user gave while the run went on."""
+"""`TaskEnded.how` of a task whose value the user gave while the run went on."""
 FOLLOWED: Final = "from the run"
-"""How a task ended (`TaskEnded.how`) that an earlier question of the conversation has left; its run's id follows."""
+"""How `TaskEnded.how` begins for a task of an earlier question of the conversation; its run's id follows."""
 ADOPTED: Final = "adopted"
-"""How a task ended (`TaskEnded.how`) that got the outcome of an equal one, of this run or of an earlier one."""
+"""`TaskEnded.how` of a task that got the outcome of an equal one, of this run or of an earlier one."""
 PINNED: Final = "pinned"
-"""How a task ended (`TaskEnded.how`) whose value the user gave before the run began."""
+"""`TaskEnded.how` of a task whose value the user gave before the run began."""
 GIVEN: Final = {SET: SET, PINNED: "pinned by you"}
-"""How a task ended whose value is the user's, and what is shown beside that value."""
+"""`TaskEnded.how` of tasks whose values the user gave, and what is shown beside these values."""
 CACHED: Final = "cached"
-"""How a task ended (`TaskEnded.how`) whose value the cache knew."""
+"""`TaskEnded.how` of a task whose value came from the cache."""
 AGAIN: Final = "tried again by you"
-"""Why a task goes on (`TaskRevived.why`, `TaskRetried.error`) that the user tries again."""
+"""`TaskRevived.why` and `TaskRetried.error` of a task that the user tries again."""
 UNKNOWN: Final = frozenset({"timeout", "abandoned"})
 """Kinds of failures after which a side effect may have happened, or may still happen."""
 NOT_DONE: Final = (Failure, Skipped, Cancelled)
@@ -99,12 +99,12 @@ UNNEEDED: Final = Skipped("", "not needed")
 
 
 def is_followed(how: str) -> bool:
-    """Whether a task ended as an earlier question of the conversation has left it; how: as in `TaskEnded`."""
+    """Whether a task took its outcome from an earlier question of the conversation; how: as in `TaskEnded`."""
     return how.startswith(FOLLOWED)
 
 
 def is_lost(outcome: Any) -> bool:
-    """Whether a task ended without a value although one was wanted: not so if it is not needed."""
+    """Whether a task ended without a value although it was needed."""
     kind = type(outcome)  # its very class: a user's may have no hash, and odd equality
     return kind is Failure or kind is Cancelled or (kind is Skipped and not outcome.not_needed)
 

@@ -43,7 +43,7 @@ AS_TEXT: Final = (
     decimal.Decimal, fractions.Fraction, uuid.UUID, dt.date, dt.datetime, dt.time,
     dt.timedelta, pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath, Remote,
 )  # fmt: skip
-"""Types of the standard library, and of ours, whose `str` shows all there is."""
+"""Types, of the standard library and ours, whose `str` shows everything."""
 _AS_CODE: Final = frozenset({type(None), bool, float, complex, range, type(...), type(NotImplemented)})
 # Type's own descriptor: a metaclass may define another `__name__`, which would be foreign code.
 _NAME: Final = vars(type)["__name__"]
@@ -78,7 +78,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def cut_both(one: str, other: str, limit: int) -> tuple[str, str]:
-    """Cut two texts at `limit` characters; if they are longer, what they begin with alike is left out, too."""
+    """Cut two texts at `limit` characters; if they are longer, the beginning that they share is left out, too."""
     texts = (one, other)
     alike = next((at for at, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
     skip = alike - AROUND if max(map(len, texts)) > limit and alike > 2 * AROUND else 0
@@ -110,9 +110,9 @@ def tokens_text(tokens: int, *, estimated: bool = False) -> str:
 
 
 def wait_text(provider: str, asked: float, left: float | None = None, count: int = 1) -> str:
-    """Return that so many wait for a provider, the seconds that it asked for (0 if it did not), and those left.
+    """Say how many wait for a provider, the seconds that it asked for (0 if it did not ask), and those that are left.
 
-    Without `left` it is what does not change from moment to moment.
+    Without `left`, only what does not change from moment to moment.
     """
     who = f"wait{'s' if count == 1 else ''} for {provider}:"
     if not asked:
@@ -140,7 +140,7 @@ def nth(number: int, what: str) -> str:
 
 
 def suggest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """Return " Did you mean ...?" if a known word is as like as that, otherwise ""."""
+    """Return " Did you mean ...?" if a known word is that similar, otherwise ""."""
     # The word is compared with each known one, and a plan may have ten thousand of them.
     words = {each.lower(): each for each in islice(known, 2_000)}
     near = difflib.get_close_matches(word[:64].lower(), words, 1, likeness)
@@ -167,7 +167,7 @@ def is_field(key: Any) -> bool:
 def fields_of(value: dict[Any, Any]) -> list[str]:
     """Return a dict's keys if all look like fields; an empty list if they look like data.
 
-    They do if one is no field, or if there are many whose values are all of one type, as in a dict by name.
+    They do if one is not a field, or if there are many and their values are all of one type, as in a dict by name.
     """
     keys = list(islice(dict.__iter__(value), MOST + 1))
     kinds = {float if type(item) is int else type(item) for item in dict.values(value)} - {type(None)}

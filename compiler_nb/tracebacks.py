@@ -1,6 +1,6 @@
 """Where an error came up: its traceback as text without our own frames, and the line of the user's own code in it.
 
-The line is found in the text, so that a stored failure, which has no frames any more, tells the same as a fresh one.
+The line is found in the text, so that a stored failure, which has no frames anymore, says the same as a new one.
 """
 
 from __future__ import annotations

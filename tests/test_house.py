@@ -50,8 +50,6 @@ tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel Op
 """
 HEAVY = ("openai", "pydantic", "ipywidgets", "anywidget", "graphviz", "IPython", "pandas")
 ONLY_NOTEBOOK = {"IPython", "ipywidgets", "anywidget", "ipykernel", "traitlets", "nest_asyncio", "nest_asyncio2"}
-COMING = {"matplotlib"}
-"""Packages of extras whose code is not there yet; take out what is."""
 SENDS_CODE = "engine.cluster.parcel"
 """The one file that pickles: calls for a cluster that the user has named. Nothing of it is stored."""
 SHORT = 60
@@ -227,12 +225,12 @@ def named(tree: ast.Module) -> Iterator[str]:
 
 
 def test_one_name_means_one_thing():
-    """No two classes or type aliases of the package share a name, except private ones."""
+    """No two classes or type aliases of the package share a name, not even private ones."""
     homes = defaultdict(list)
     for module in MODULES:
         for name in named(tree_of(module)):
             homes[name].append(name_of(module))
-    assert {name: found for name, found in homes.items() if len(found) > 1 and name[0] != "_"} == {}
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
 
 
 def written(tree: ast.Module) -> Iterator[str]:
@@ -386,7 +384,7 @@ def test_extras_are_those_that_code_uses():
     }
     imported = {each.module.split(".")[0] for module in MODULES for each in imports_of(module)}
     unused = {each for each in named if not {each, each.partition("_")[0]} & imported}
-    assert unused <= COMING, f"no code imports {sorted(unused - COMING)}: take the extra out"
+    assert not unused, f"no code imports {sorted(unused)}: take the extra out"
 
 
 def project_files() -> list[Path]:

@@ -38,9 +38,9 @@ LARGEST: Final = 200_000_000
 IN_MEMORY: Final = 50_000_000
 """Bytes of entries that are also kept in memory; without a history these are all."""
 COMPARED: Final = 500
-"""The newest entries of a name that a miss is compared with."""
+"""How many of a name's newest entries a miss is compared with."""
 _AT_ONCE: Final = 500
-"""Keys of one statement: SQLite bounds them."""
+"""Most keys of one statement: SQLite has a limit."""
 _COLUMNS: Final = "key, name, at, body, crc, hits, size"
 _FIND: Final = f"SELECT {_COLUMNS}, data FROM cache WHERE key IN ({{}})"  # noqa: S608 - our own names
 _NAMED: Final = f"SELECT {_COLUMNS} FROM cache WHERE name = ? ORDER BY at DESC, rowid DESC LIMIT ?"  # noqa: S608 - as above
@@ -87,7 +87,7 @@ class Cache:
     # ---------------------------------------------------------------- looking
 
     def find(self, keys: Collection[str]) -> dict[str, Stored]:
-        """Return the entries that there are of these, by key; may be called on any thread, and reads the file."""
+        """Return those of these entries that exist, by key; may be called on any thread, and reads the file."""
         with self._lock:
             found = {key: self._memory[key] for key in keys if key in self._memory}
         missing = [key for key in keys if key not in found]

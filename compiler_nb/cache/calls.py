@@ -34,7 +34,7 @@ from compiler_nb.values.source import ToolSource, is_own, source_of
 GATHERED: Final = 0.02
 """Seconds in which values are gathered that are coded and written together."""
 _TEXT: Final = 60
-"""Characters of an argument by which a later miss names it."""
+"""Characters of an argument that are kept, so that a later miss can name it."""
 Then: TypeAlias = Callable[[Recalled | None], None]
 
 

@@ -1,4 +1,4 @@
-"""Replies of models: plans and decisions, and what tools were told, if all is kept.
+"""Replies of models: plans and decisions, and with cache="all" also the replies to tools.
 
 A key is made of all that a request says, of the model and its settings, and of the number of the repetition. A plan
 that is kept is text like any other: it is parsed and checked as if a model had written it now.
@@ -30,7 +30,7 @@ PLANS: Final = frozenset({"planner", "replan", "joiner"})
 """Roles whose replies are kept with plans."""
 _TEXT: Final = 80
 _SPELLED: Final = frozenset({"model", "settings", "address", "dialect", "question", "repetition", "grammar"})
-"""Parts of which a miss shows the text."""
+"""Parts whose text a miss shows."""
 _QUESTION: Final = re.compile(r"^Question: (.*)", re.MULTILINE | re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""Who goes on with a run: of all runs that continue or repeat it, one at a time makes side effects.
+"""Who goes on with a run: of all runs that continue or repeat it, only one at a time makes side effects.
 
 Theory of operation
     Runs that come from one another are a lineage, named after the one that all of them come from. A side effect claims
@@ -77,7 +77,7 @@ def claim(connection: sqlite3.Connection, run: str, seen: Claim | None) -> str:
 
 
 def _lineage(connection: sqlite3.Connection, run: str) -> str:
-    """Return the run that a run comes from in the end; itself if it comes from none."""
+    """Return the first run of the lineage that a run belongs to; itself if it comes from no other."""
     seen: set[str] = set()
     while run not in seen:
         seen.add(run)

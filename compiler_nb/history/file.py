@@ -18,7 +18,7 @@ Schema, version 3 (`PRAGMA user_version`; `application_id` marks the file as our
     prompts   key, name, at, body, crc: saved prompts; since version 3
     cells     key, name, at, body, crc: cells of grids; since version 3
 
-The last three are no part of a run (kept.py). Their body is JSON, and each has its checksum (of key and body).
+The last three do not belong to a run (kept.py). Their body is JSON, and each has its checksum (of key and body).
 
 A newer version is refused and left alone; an older one is brought up by the scripts in MIGRATIONS, one by one, each in
 a transaction.
@@ -198,7 +198,7 @@ class File:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, and its folder if there is none, for the user alone; so is one that is empty still."""
+    """Make the file, and its folder if there is none, readable by the user alone; so is a file that is still empty."""
     path = path.resolve()  # a link may lead to where no file is yet
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):  # never opened if it is there: to close it would undo SQLite's locks

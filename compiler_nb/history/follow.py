@@ -106,7 +106,7 @@ def _may_take(task: Task, how: str, tools: Mapping[str, Tool]) -> bool:
 
 
 def _hashes(runs: Sequence[Run], inputs: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return what inputs are known by; the very object that a run was given need not be read."""
+    """Return what identifies inputs; an object that is the one that a run was given need not be read."""
     found: dict[str, str | None] = {}
     for name, value in inputs.items():
         holders = [run for run in runs if run.inputs.get(name, run) is value and not run.has_changed(name)]

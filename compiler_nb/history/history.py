@@ -31,7 +31,7 @@ from compiler_nb.trace import Facts
 from compiler_nb.values.coded import LARGEST
 
 NOT_KEPT: Final = "this run is not kept"
-"""How the warning begins that says so."""
+"""The beginning of the warning that a run is not kept."""
 INTENDED_WITHIN: Final = 12.0
 """Seconds that a side effect waits until it is noted: another process may hold the file for a while."""
 WRITTEN_WITHIN: Final = 2.0
@@ -169,7 +169,7 @@ class History:
         self.put("prompts", [kept_prompt(saved)], known_secrets())
 
     def write(self, rows: list[Sql]) -> None:
-        """Have rows written that are no run's, without waiting for that, and whether or not it can be done."""
+        """Have rows written that belong to no run; neither wait for that nor say whether it could be done."""
         self._writer.write(rows, lambda _: None)
 
     def wait(self) -> None:
@@ -266,7 +266,7 @@ class Keeper:
     async def committed(self, seconds: float = WRITTEN_WITHIN) -> bool:
         """Wait until all that happened so far is stored; return whether it is.
 
-        It is not if the writer gets no further for `seconds`, unless it is at a value that takes its time.
+        It is not if the writer makes no progress for `seconds`, unless it works on a value that takes long.
         """
         log = self.run.log
         if not any(each is self._listener for each in log.listeners):  # the log drops one that raises

@@ -2,7 +2,7 @@
 
     prompts   saved prompts; a name has several versions, of which the newest counts
     cells     cells of grids; a name is the mark of a variant
-    cache     what need not be worked out again (cached.py)
+    cache     what need not be worked out again (the room `cache`)
 
 A file of an earlier version has none of them until somebody writes to it.
 """

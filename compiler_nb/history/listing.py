@@ -1,6 +1,6 @@
 """The list of a history's runs, how each stands, and taking old ones out of the file.
 
-A run that is damaged is listed as such, and hides no other. A run is broken off if it has no end and its process has
+A damaged run is listed as such, and does not hide the others. A run is broken off if it has no end and its process has
 ended: so each run is marked with the process that writes it.
 """
 
@@ -121,8 +121,8 @@ def _listed(connection: sqlite3.Connection, key: Any, *, here: bool) -> Listed:
     run, held = _damaged(key), here
     try:
         question, status, at, owner, settings, crc, tasks, last = connection.execute(_ONE, (key,)).fetchone()
-        # first whether it is held, for a damaged run may be held too; a process that cannot be asked counts as alive
-        # until its run was silent for long
+        # first whether it is held: a damaged run may be held too; a process that cannot be asked counts as alive
+        # until its run has been silent for long
         if status == "running" and not here:
             alive = _is_another_alive(of_kind(str, owner))
             held = bool(time.time() - (at + (last or 0.0)) < _SILENT) if alive is None else alive

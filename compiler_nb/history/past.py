@@ -72,7 +72,7 @@ def resumed(old: Run, tools: Mapping[str, Any], inputs: Mapping[str, Any], effec
 # -------------------------------------------------------------------- an edited plan
 
 AS_IT_WAS: Final = "the content that it had"
-"""What an input is known by in a run that it was changed after: it is like nothing that there is now."""
+"""Stands for the content of an input that was changed after a run: it equals nothing that exists now."""
 
 
 def taken_over(
@@ -80,8 +80,9 @@ def taken_over(
 ) -> Past:
     """Return what a run leaves to a plan that comes from it: the values of the tasks that are the same, as they are.
 
-    A task that has another tool, tool's code, argument or input than any task of the run has no value there, nor has
-    one that reads it; nor has one whose value was not stored, if a task that runs or the last line reads it. tools,
+    A task whose tool, code, argument or input differs from those of all tasks of the run has no value there. Neither
+    has one that reads such a task, or one whose value was not stored but is read by a task that runs, or by the last
+    line. tools,
     inputs: the new run's; effects: the side effects of the lineage.
     """
     past = Past(parent=old.id, effects=effects, tools=tools)
@@ -143,7 +144,7 @@ def _items_given(given: Iterable[str], outcomes: Mapping[str, Any]) -> dict[str,
 
 
 def _compared(old: Run, given: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """Return what inputs are known by, in a new run and in an old one; the very same object need not be read."""
+    """Return what identifies inputs in a new run and in an old one; an object that is the same need not be read."""
     held = {name for name, value in given.items() if value is old.inputs.get(name, old)}
     changed = {name: AS_IT_WAS for name in held if old.has_changed(name)}
     alike = {name: f"object {id(given[name])}" for name in held - old.order.input_hashes.keys() - changed.keys()}
@@ -162,7 +163,7 @@ def _inputs_of(old: Run, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hash_inputs(inputs: Mapping[str, Any], stored: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return the hashes of inputs; a value whose content has no hash is known by which object it is."""
+    """Return the hashes of inputs; a value whose content has no hash is identified by the object itself."""
     return {
         name: stored[name] if name in stored else content_hash(value) or f"object {id(value)}"
         for name, value in inputs.items()
@@ -288,7 +289,7 @@ def lineage(runs: Iterable[Run]) -> list[Entry]:
 
 
 def only_noted(old: Run, found: Iterable[Entry]) -> list[Entry]:
-    """Return what a run knew of side effects before it that are not among those that were found: they are in doubt."""
+    """Return the earlier side effects that a run knew of and that were not found: they are in doubt."""
     there = Counter(entry.digest for entry in found if entry.place.run != old.id)
     missing = Counter(entry.digest for entry in old.order.past.effects if not entry.place.run) - there
     return [Entry(digest, NOWHERE, "doubt") for digest in missing.elements()]

@@ -78,7 +78,7 @@ _RESULTS: Final = (
 )
 _BLOBS: Final = "SELECT number, data FROM blobs WHERE run = ? AND owner = ? AND length(data) <= ?"
 RUNS: Final = 20
-"""The newest runs, in which is looked what tools returned: at so many results of each, and at no larger ones."""
+"""How many of the newest runs, and results of each, are searched for what tools returned; no larger ones are read."""
 RESULTS: Final = 25
 LARGEST_RESULT: Final = 20_000
 CHARACTERS: Final = 200_000
@@ -106,7 +106,7 @@ class StoredTool(NamedTuple):
 def read_settings(data: Any, dialect: str = "python") -> Settings:
     """Return what a stored run was made with: of its tools only the facts that are stored.
 
-    dialect: the plan's, for a file of an earlier version, which has only the first few of the settings.
+    dialect: the plan's, because a file of an earlier version has only some of the settings.
     """
     tools: Any = {
         of_kind(str, name): StoredTool(
@@ -331,7 +331,7 @@ def _finished(run: Run, status: str, gone: str) -> Run:
 
 
 def _go_on(run: Run) -> None:
-    """Let the time of a run that goes on elsewhere go on here."""
+    """Let the clock of a run that goes on in another process go on here."""
     began = next(event.started_at - event.at for event in run.events if isinstance(event, RunStarted))
     last, gone = run.progress.at, time.time() - began
     run.log.began = run.log.clock() - (gone if last < gone < LONGEST else last)  # clocks of machines may differ

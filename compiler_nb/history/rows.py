@@ -46,13 +46,13 @@ _TASK: Final = "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, 'waiting')"
 _ATTEMPT: Final = "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, NULL, 'running', ?, ?)"
 _ATTEMPT_ENDED: Final = "UPDATE attempts SET ended = ?, state = ? WHERE run = ? AND task = ? AND attempt = ?"
 _EFFECTS: Final = 4
-"""Which value of an attempt's row says whether its tool has side effects."""
+"""The index of the value in an attempt's row that says whether its tool has side effects."""
 _EVENT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
 _BLOB: Final = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)"
 _CHECKED: Final = {_EVENT: (4, 5), _RUN: (1, 5), _INPUT: (1, 3)}
-"""Statements whose rows carry a checksum as their last value, and the two values that it is of."""
+"""Statements whose rows end in a checksum, and the two values that it is made of."""
 _TABLES: Final = {_RUN: "runs", _INPUT: "inputs", _EVENT: "events", _BLOB: "blobs"}
-"""The statements whose rows a run is read from again, and their tables."""
+"""The statements that write what a run is read from, and their tables."""
 Sql: TypeAlias = tuple[str, tuple[Any, ...]]
 
 
@@ -107,7 +107,7 @@ class RunRows:
         yield _EVENT, (event.run, event.seq, event.round, event.at, type(event).__name__, coded.text, 0)
 
     def _beside(self, event: Event) -> Iterator[Sql]:
-        """Yield what an event changes in other tables than its own."""
+        """Yield what an event changes in the other tables."""
         match event:
             case RunStarted():
                 yield from self._begun(event)
@@ -188,7 +188,7 @@ class RunRows:
         secrets = self.secrets
         rows = self._without_split_keys(rows, events)
         together = "\n".join(value for _, values in rows for value in values if type(value) is str)
-        if mask(together, secrets) is together:  # which is far quicker than to look at each
+        if mask(together, secrets) is together:  # far quicker than looking at each of them
             return rows
         return [(sql, tuple(mask(each, secrets) if type(each) is str else each for each in row)) for sql, row in rows]
 

@@ -38,7 +38,7 @@ class Flush(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """Rows that are no run's; `tell` is called with the reason if they cannot be written, "" once they are."""
+    """Rows that belong to no run; `tell` is called with the reason if they cannot be written, "" once they are."""
 
     rows: list[Sql]
     tell: Callable[[str], None]
@@ -176,7 +176,7 @@ class WriterThread:
             file.close()
 
     def _fail(self, reason: str) -> None:
-        """Tell all runs that are being written that they are not anymore; the next one opens the file anew."""
+        """Tell all runs that are being written that they are not anymore; the next one opens the file again."""
         self._let_go()
         for known in list(self.runs.values()):
             if not known.fault:

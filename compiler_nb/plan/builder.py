@@ -45,7 +45,7 @@ class Builder:
         self.taken = {*taken, *self.earlier}
         self.fingerprints = dict(self.earlier)
         meant = {**dict.fromkeys(self.earlier), **(names or {})}
-        # A name whose last version has no value means nothing: an older version would be a silent stand-in.
+        # A name whose last version has no value means nothing: an older value would take its place in silence.
         self.readable = {name: Ref(id_ or name) for name, id_ in meant.items() if (id_ or name) in self.earlier}
         self.functions: Collection[str] = ()  # what the dialect can call besides tools, to suggest it
         self.ids: dict[str, str] = {}  # a name in this plan's text -> the task's id, the latest if it has several
@@ -82,7 +82,7 @@ class Builder:
 
     @property
     def full(self) -> bool:
-        """Whether no more problems are kept, so that there is no need to look for them."""
+        """Whether no more problems are kept, so that nobody need look for them."""
         return self._is_over or len(self.problems) >= PROBLEM_LIMIT
 
     def resolve(self, name: str) -> Ref | None:

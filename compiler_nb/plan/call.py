@@ -16,7 +16,7 @@ from compiler_nb.plan.check import Refused
 from compiler_nb.plan.reference import STEP, unescape
 from compiler_nb.plan.tree import Tree
 
-# No form gives anything back once it has matched (`++`, `*+`), so that no line takes more than linear time.
+# No form gives anything back once it has matched (`++`, `*+`): otherwise a line could take more than linear time.
 _STRING: Final = (
     r"""(?P<prefix>[A-Za-z]{0,2}+)(?P<quote>\"{3}|'{3}|["'])(?P<body>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)"""
 )
@@ -49,7 +49,7 @@ _COMPUTED: Final = re.compile(
       | [-+]?[\d.]++(?:[-+*/%<>=!]{1,2}[\d.]++)++""",
     re.VERBOSE,
 )
-"""What would compute something in Python, so that it need not be text."""
+"""What would compute something in Python, and so may not be meant as text."""
 _CLOSING: Final = {"[": "]", "(": ")", "{": "}"}
 _ARITHMETIC: Final = (
     "an argument is a literal or a reference: let a tool compute it in an earlier line, or put quotes around text"

@@ -108,7 +108,7 @@ def one_line(text: str) -> str:
 
 
 def leads(reads: Mapping[str, Iterable[str]], start: str, goal: str) -> bool:
-    """Whether `start` reads `goal`, at first or at second hand; only the nearest thousand are looked at."""
+    """Whether `start` reads `goal`, directly or indirectly; only the nearest thousand are looked at."""
     seen, open_ = {start}, [start]
     for name in open_:
         if name == goal:
@@ -120,7 +120,7 @@ def leads(reads: Mapping[str, Iterable[str]], start: str, goal: str) -> bool:
 
 
 def check_tool(name: str, tools: Mapping[str, Tool] | None, functions: Collection[str] = ()) -> tuple[str, str] | None:
-    """Return (kind, message) if there is no such tool, otherwise None. functions: what may be meant, too."""
+    """Return (kind, message) if there is no such tool, otherwise None. functions: names that may be meant, too."""
     if tools is None or name in tools:
         return None
     shown = name if len(name) <= NAME_LIMIT else f"{name[:NAME_LIMIT]}…"

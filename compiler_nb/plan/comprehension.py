@@ -1,4 +1,4 @@
-"""Write comprehensions with calls of tools in other words: each kind of call in a fan-out of its own, over one `for`.
+"""Rewrite comprehensions that call tools: each kind of call gets a fan-out of its own, over one `for`.
 
 Theory of operation
     A fan-out calls tools in its element, over one `for`. A call anywhere else in a comprehension, in a later `for`, a
@@ -52,7 +52,7 @@ def hoist(node: AnyComprehension, holds_call: HoldsCall, taken: Collection[str])
         source = value(each.iter) if done else each.iter
         done.append(ast.comprehension(each.target, source, [], each.is_async))
         for test in each.ifs:
-            condition = value(test)  # it may begin the rows anew
+            condition = value(test)  # it may replace the rows
             done[-1].ifs.append(condition)
     if isinstance(node, ast.DictComp):
         key = value(node.key)

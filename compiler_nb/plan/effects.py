@@ -19,12 +19,12 @@ from typing import Any, Final, Literal, TypeAlias
 from compiler_nb.plan.task import Task, owner_of
 
 Nature: TypeAlias = Literal["effect", "read", "pure"]
-"""What a task has to do with state: it changes it, it may read it, or neither."""
+"""How a task deals with state: it changes it, it may read it, or neither."""
 _STRENGTH: Final = ("pure", "read", "effect")
 
 
 def nature(task: Task, tools: Mapping[str, Any]) -> Nature:
-    """Return what a task has to do with state; a fan-out has what its strongest call has, an expression nothing."""
+    """Return how a task deals with state; a fan-out does what its strongest call does, an expression nothing."""
     if task.kind == "call":
         return _nature_of(tools.get(task.tool))
     found = [_nature_of(tools.get(step.tool)) for step in task.args[0].steps] if task.kind == "fanout" else []
@@ -62,7 +62,7 @@ class Effects:
 
 
 def effects_of(tools: Mapping[str, Any] | None) -> Effects | None:
-    """Return what says the order of a plan's tasks, or None if no tool has side effects: then there is no order."""
+    """Return what says the order of a plan's tasks, or None if no tool has side effects, so that there is no order."""
     return Effects(tools) if tools and any(tool.side_effects for tool in tools.values()) else None
 
 

@@ -38,9 +38,9 @@ from compiler_nb.text import MESSAGE_LIMIT, count_of, describe_error
 _PLAIN: Final = (str, int, float, bool, type(None))
 _KEY_LENGTH: Final = 40
 _FREE, _LITERAL = 2_000, 20
-"""Characters of a fan-out that cost nothing for an item, and those that are written out for it in a step."""
+"""Characters of a fan-out that cost an item nothing, and how many of the others one step pays for."""
 _MARKS: Final = frozenset("[]#")
-"""What stands in ids around the keys of items."""
+"""The characters that surround the keys of items in ids."""
 
 
 class Shape(NamedTuple):
@@ -222,7 +222,7 @@ def _expand(task: Task, node: Fanout, inner: Scope, shapes: Mapping[str, Shape])
     ids: list[str] = []
     seen: Counter[str] = Counter()
     most = inner.bounds.items
-    weight = max(len(repr(node)) - _FREE, 0) // _LITERAL  # a list in its call's arguments is made anew for each item
+    weight = max(len(repr(node)) - _FREE, 0) // _LITERAL  # a list in its call's arguments is made again for each item
     for number, value in enumerate(items_of(evaluate(node.source, inner), inner)):
         if number == most:
             raise inner.bounds.error("items", "the fan-out goes over")
@@ -322,7 +322,7 @@ def _linked(part: Expression, shapes: Mapping[str, Shape]) -> Tree:
         index = shape.places[key] if shape.container == "dict" else range(len(shape.ids))[key]
         return Ref(shape.ids[index])
     except (KeyError, IndexError, TypeError):
-        return part  # no such item: said when the whole is there
+        return part  # no such item: that is reported when the whole is there
 
 
 def existing(partial: Any) -> Any:

@@ -63,7 +63,7 @@ class JsonDialect:
             try:
                 self._take(unit)
             except Refused as refused:
-                # An id that can be seen is known: what refers to it is no further problem.
+                # An id that can be seen is known: what refers to it is not another problem.
                 self._declared.update(_SEEN.findall(unit.text) if unit.kind == "task" else ())
                 before = unit.text[: refused.place]
                 feeds = before.count("\n")

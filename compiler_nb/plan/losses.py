@@ -17,7 +17,7 @@ REASONS: Final = 3
 LENGTH: Final = 300
 """Characters of a reason that are told, and compared."""
 _DETAIL: Final = re.compile(r"0x[0-9a-f]+|\d+\.\d+|\d{4,}")
-"""What differs between two errors of one kind: addresses, times, numbers of requests; not the number of a status."""
+"""What may differ between two errors of one kind: addresses, times, numbers of requests, but not a status."""
 
 
 _WORD: Final = re.compile(r"\w+")
@@ -55,7 +55,7 @@ def _without(reason: str, key: str) -> str:
 
 
 def _reason(id_: str, outcome: Any) -> str:
-    """Return why a task has no value; of an item whose own chain broke, why that did."""
+    """Return why a task has no value; for an item whose own chain broke, why the chain did."""
     own = isinstance(outcome, Skipped) and not outcome.by_user and line_of(outcome.cause) == id_
     return outcome.message if own else str(outcome)
 

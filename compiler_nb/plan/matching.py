@@ -1,4 +1,4 @@
-"""Which task of one plan is which of another: by what they compute, whatever their names; then by likeness.
+"""Which task of one plan is which of another: by what they compute, whatever their names; then by similarity.
 
 Theory of operation
     Tasks are paired in passes, each over those that are still alone:
@@ -34,7 +34,7 @@ EdgeDiffKind = Literal["same", "added", "dropped"]
 Signatures = Mapping[str, Sequence[str]]
 """The names of the parameters of tools."""
 SHARED: Final = 30
-"""Most tasks that share an argument which still says something."""
+"""An argument that more tasks share than this says nothing."""
 COMPARED: Final = 400
 """Most pairs of texts of one tool that are compared."""
 LIKE: Final = 0.6
@@ -217,7 +217,7 @@ def _round_name(side: _Side, id_: str) -> Hashable:
 
 
 def _equal(one: _Side, other: _Side, key: Callable[[_Side, str], Hashable]) -> list[tuple[str, str]]:
-    """Return the k-th of equal tasks with the k-th, for those that are alone and have a key."""
+    """Pair the k-th of equal tasks with the k-th, among those that have no counterpart and have a key."""
     found: dict[Hashable, list[str]] = defaultdict(list)
     for id_ in reversed(other.alone):
         found[key(other, id_)].append(id_)
@@ -313,7 +313,7 @@ def _result(one: _Side, other: _Side, pairs: Mapping[str, str]) -> Matching:
 
 
 def _compared(one: _Side, other: _Side, old: str, new: str, kinds: Mapping[str, TaskDiff]) -> TaskDiff:
-    """Return how a task became another; kinds: of those above it."""
+    """Return how a task became another; kinds: those of the tasks above it."""
     before, after = one.tasks[old], other.tasks[new]
     changes: tuple[LineChange, ...] = ()
     kind: DiffKind = "same" if _named(one, old) == _named(other, new) else "renamed"

@@ -64,7 +64,7 @@ class NumberedDialect:
         self._report_forward()
 
     def _read_line(self, text: str, *, ended: bool) -> None:
-        line = check.CONTROL.sub("", text).rstrip(" \t\r")  # a control character is a problem already
+        line = check.CONTROL.sub("", text).rstrip(" \t\r")  # a control character has been reported already
         if len(text) > check.STATEMENT_LIMIT:
             self.builder.problem(
                 "too_large",

@@ -186,7 +186,7 @@ class PlanParser:
                 self._head, text = text, None
         self._skipping = in_fence and not ended
         for kind, message, index in check.find_characters(piece.removesuffix("\n")):
-            if kind == "encoding" or not in_fence:  # the rest of a fence's line is nowhere shown
+            if kind == "encoding" or not in_fence:  # the rest of a fence's line is never shown
                 self.builder.problem(kind, self._line, self._column + index, message, once=True)
         if text is not None and not in_fence:
             self._read(text)

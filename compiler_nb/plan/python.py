@@ -47,7 +47,7 @@ class PythonDialect:
         self.statement = Statement()  # what has arrived of it, in whole physical lines
         self.begins = line
         self.skip_indented = False  # in the block of a statement that is a problem
-        self.in_text = False  # in the lines after a string that does not end on its own: they are no problems of theirs
+        self.in_text = False  # in the lines after a string that does not end on its line: these are not reported
         self.indent: str | None = None
         self.notes: list[str] = []
         self.count = 0
@@ -240,7 +240,7 @@ class PythonDialect:
                 raise Refused("statement", no_line(statement), statement)
 
     def _unpack(self, pattern: ast.expr, targets: list[ast.expr], value: ast.expr, note: str) -> None:
-        """Give each name of a pattern its part of a value; a value that is no tuple of the text gets a name itself."""
+        """Give each name of a pattern its part of a value; a value that is not a written tuple gets its own name."""
         names: list[str] = []
         for part in ast.walk(pattern):
             if isinstance(part, ast.Name):
@@ -328,7 +328,7 @@ class PythonDialect:
             self.lengths.pop(name, None)
 
     def _containers(self, parts: list[Task]) -> Callable[[str], str]:
-        """Return what says "list" or "dict" for the id of a fan-out of this plan, parts of this line included."""
+        """Return a function that says "list" or "dict" for the id of a fan-out of this plan, or of this line."""
         own = {part.id: part.args[0].container for part in parts if part.kind == "fanout"}
         return lambda id_: own.get(id_) or self.builder.containers.get(id_, "")
 

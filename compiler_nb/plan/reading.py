@@ -408,7 +408,7 @@ def _with_named_types(node: ast.Call, is_known: Callable[[str], bool]) -> ast.Ca
 
 
 def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:
-    """Whether an expression among the keys, or members of a set, cannot be a key itself, for it holds a list.
+    """Whether an expression among the keys, or members of a set, cannot be a key because it holds a list.
 
     Raises Refused if a key is a list or a dict, or if too many keys have the same hash, as anyone can write them.
     """

@@ -39,7 +39,7 @@ COMPOUND: Final = {
 }  # fmt: skip
 """What to write instead of a statement with a block."""
 CONTINUES: Final = frozenset({"elif", "else", "except", "finally", "case"})
-"""What goes on with a statement, after its block."""
+"""Words that continue a statement after its block."""
 _SIMPLE: Final = {
     "import": "call the tools instead", "from": "call the tools instead",
     "global": "leave it out", "nonlocal": "leave it out", "raise": "leave it out", "assert": "leave it out",
@@ -68,7 +68,7 @@ _MARKS: Final = {
     ":=": "an assignment is name = value", ":": 'a named argument is name=value, and a dict is {"key": value}',
     "?": "write a if test else b", "!": "write not", "&": "write and", "|": "write or",
 }  # fmt: skip
-"""What to write instead of a mark of another language, at which Python's parser stops."""
+"""What to write instead of a sign of another language, at which Python's parser stops."""
 _KEYWORD: Final = re.compile(r"\s*(@|[a-z]+\b)")
 _CODE: Final = re.compile(r"\s*(?:await\s+)?[^\W\d]\w*\s*[=(\[,:+*/.-]")
 _CURLY: Final = re.compile("[\u2018-\u201f\u00ab\u00bb]")
@@ -146,7 +146,7 @@ OF_PANDAS: Final = {
 }  # fmt: skip
 """What to write instead of a function of pandas that is not allowed."""
 PLACES: Final = {"iat": "iloc", "at": "loc"}
-"""What reads a single cell, and what to write instead; both are no fields before brackets."""
+"""What reads a single cell, and what to write instead; before brackets, neither is a field."""
 BUILTINS: Final = {
     "print": "end the plan with answer(value), which is shown",
     "input": "offer a variable of the notebook as an input, and write its name here",
@@ -171,7 +171,7 @@ def describe(node: ast.AST) -> str:
 
 
 def no_name(name: str, known: list[str], is_tool: Callable[[str], bool], *, text: bool, method: str) -> str:
-    """Return what may have been meant by a name that means nothing, as sentences that follow a dot.
+    """Return what an unknown name may have meant, as sentences that follow a full stop.
 
     text: whether it may be a text that lacks its quotes; method: what is called on it.
     """

@@ -154,7 +154,7 @@ class Scanner:
 
 
 def _explain(expects: str, character: str) -> tuple[str, str]:
-    """Return kind and message of the problem that this character is not expected here."""
+    """Return the kind and the message of the problem that this character is not expected here."""
     known = {
         ("end", "{"): ("multiple_blocks", "a second JSON object follows the plan: write only one"),
         ("{", "["): ("schema", 'a plan is an object, not a list: {"tasks": [...]}'),

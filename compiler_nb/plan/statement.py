@@ -187,7 +187,7 @@ class Statement:
             )
 
     def _check_name(self, name: str) -> None:
-        """Refuse a name that Python's parser would silently change."""
+        """Refuse a name that Python's parser would change in silence."""
         try:
             check.check_name(name.lstrip("_"))
         except Refused as refused:

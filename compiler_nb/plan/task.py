@@ -94,7 +94,7 @@ class Task(Expression):
     def _read(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return dependencies and inputs, found in one walk through the arguments and kept."""
         if not self.args and not self.kwargs and self.guard is None:
-            return self.after, ()  # the walk would be a third of what the engine adds to a call
+            return self.after, ()  # without that, the walk would be a third of what the engine adds to a call
         nodes = list(walk((self.guard, self.args, self.kwargs)))
         ids = [*(node.id for node in nodes if type(node) is Ref), *self.after]
         names = [node.name for node in nodes if type(node) is Input]
@@ -142,7 +142,7 @@ def is_part(id_: str) -> bool:
 
 
 def line_of(id_: str) -> str:
-    """Return the id of the line, or the item, that a call stands in; "" if it is no call within one."""
+    """Return the id of the line, or the item, that a call stands in; "" if it is not a call within one."""
     return id_.rpartition(".")[0] if is_part(id_) else ""
 
 

@@ -30,7 +30,7 @@ _NAME: Final = re.compile(r"[^\W\d_]\w*")
 _KEY_DIGITS: Final = 18
 """Digits that an index in a path may have."""
 _JSON_DEPTH: Final = check.DEPTH_LIMIT - 4
-"""How deep an argument may nest: within root, list, task and args."""
+"""How deep an argument may nest, within root, list, task and args."""
 _SCALARS: Final = (int, float, bool, type(None))
 
 
@@ -54,7 +54,7 @@ class Writer:
         raise NotImplementedError
 
     def wrong(self, reason: str, kind: str = "expression") -> PlanError:
-        """Return the error that this dialect cannot express the task being written."""
+        """Return the error which says that this dialect cannot express the task being written."""
         task = self.task
         what = "the last line" if task is self.last else f"task {task.id!r}"
         message = f"{what} cannot be written in the dialect {self.dialect}: {reason}"
@@ -86,7 +86,7 @@ class Writer:
 
 
 def _as_call(final: LastLine) -> Task:
-    """Return the last line as the call as which it is written."""
+    """Return the last line as the call that it is written as."""
     if isinstance(final, Return):
         return Task("answer", "call", "answer", (final.expression,))
     named = {"instruction": final.instruction} if final.instruction else {}
@@ -145,7 +145,7 @@ class PythonWriter(Writer):
         return [*kept, *([f"# {task.note}"] if task.note else []), line]
 
     def _assign_again(self, task: Task, at: int) -> list[str]:
-        """Let a name mean this task from now on; return the line that keeps its older version if it is still read."""
+        """Let a name mean this task from now on; return the line that keeps its older version if that is still read."""
         older = self.meant.get(task.version_of, task.version_of)
         name = self.names[task.id] = self.names[older]
         self.meant[task.version_of] = task.id

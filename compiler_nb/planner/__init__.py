@@ -1,1 +1,1 @@
-"""The planner: a question and tools go in, tasks come out while the model speaks."""
+"""The planner: a question and tools go in, tasks come out while the model writes."""

@@ -24,22 +24,22 @@ from compiler_nb.tool import Tool, Toolbox
 TOOL_TOKENS: Final = 4_000
 """Tokens of the prompt that tools may take, by default."""
 FEW: Final = 20
-"""So many tools are described whatever was used before."""
+"""This many tools are described, whatever was used before."""
 NAMED: Final = 0.25
 """The share of them that is kept for the names of tools that are not described."""
 MISSED: Final = 20
-"""Tools that do not fit into what is left of the budget, after which no more are tried."""
+"""After this many tools that do not fit into the rest of the budget, no more are tried."""
 ASKED: Final = 10
 """Tools that a repair request describes."""
-_K, _B = 1.2, 0.75  # of BM25: how soon a word that is repeated counts no more, how much long texts are held back
+_K, _B = 1.2, 0.75  # BM25's k1 and b: how soon repeating a word stops counting, and how much long texts are penalised
 _OF_NAME: Final = 3
-"""How often a word of a name counts."""
+"""How many times a word of a tool's name counts."""
 _USE: Final = 0.5
-"""What it counts that a tool was used before, for each time that this is ten times as often."""
+"""The weight of earlier use: a tool that was used ten times as often gets this much more."""
 _WORD: Final = re.compile(r"[A-Z]?[^\W\dA-Z_]+|[A-Z]+(?![^\W\dA-Z_])|\d+")
 _HEAD: Final = "Other tools, by name only; they may be called, too, and a wrong call is told how it is written:"
 _OWN: Final = "here"
-"""Where tools are that no server has."""
+"""The group of the tools that do not come from a server."""
 
 
 class ToldTools(NamedTuple):
@@ -65,7 +65,7 @@ class _Index(NamedTuple):
 
 @lru_cache(maxsize=4)
 def index_of(tools: tuple[Tool, ...]) -> _Index:
-    """Return the index of tools; it is kept, for the next question has the same."""
+    """Return the index of tools; it is kept, because the next question has the same tools."""
     counts = [_counted(tool) for tool in tools]
     lengths = [count.total() for count in counts]
     mean = sum(lengths) / max(len(lengths), 1) or 1.0

@@ -42,6 +42,6 @@ def describe_follow_up(follow: FollowUp, *, preview: bool = False, wording: str 
 
 
 def _is_shown(id_: str, follow: FollowUp) -> bool:
-    """Whether a result is told: one that can be named, and of a name that was given twice the last."""
+    """Whether a planner is told of a result: it can be named, and is the last one of that name."""
     name = follow.tasks[id_].name
     return READABLE.fullmatch(id_) is not None and follow.names.get(name, id_) == id_

@@ -13,7 +13,7 @@ from compiler_nb.tool import Tool, Toolbox
 LINES: Final = {"full": 12, "small": 6}
 """Most tasks of a plan under a grammar, by the wording of the prompts: a small model goes on until there are none."""
 KEPT: Final = 16
-"""Grammars that are kept, since those of twenty tools take a tenth of a second: the next question has the same."""
+"""How many grammars are kept: one of twenty tools takes a tenth of a second, and the next question needs the same."""
 _NUMBERED: Final = re.compile(r"t?(\d{1,6})")
 
 

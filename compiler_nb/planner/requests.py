@@ -60,7 +60,7 @@ def system_prompt(
     """Return the part of the planner's prompt that does not change between questions.
 
     examples: questions and good plans for them; text: replaces the file's; shapes: of what tools returned before. They
-    are no part of the prompt's version: that says what was written by people, and stays as results come. named: lines
+    do not count for the prompt's version, which says what people wrote and must not change with results. named: lines
     that name tools which are not described.
 
     Role, rules and the dialect's own examples come first: they are the same in every notebook, so a provider can cache

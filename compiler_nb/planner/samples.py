@@ -34,7 +34,7 @@ class Unsayable(Exception):
 
 
 class Values:
-    """Makes values of any type, each time others."""
+    """Makes values of any type, different ones each time."""
 
     def __init__(self) -> None:
         self.words = (f"{word}{number or ''}" for number in count() for word in _WORDS)
@@ -145,7 +145,7 @@ def _lines(dialect: str) -> Callable[[Sequence[Sampled]], str]:
 
 
 def _json(calls: Sequence[Sampled]) -> str:
-    """Return the plan as the grammar of json writes it: without what need not be said."""
+    """Return the plan as the grammar of json writes it: without optional parts."""
     written = json.loads(Plan(_tasks(calls, named=True), JOIN).to_text("json"))["tasks"][: len(calls)]
     rows = [json.dumps({key: row[key] for key in ("id", "tool", "args")}, ensure_ascii=False) for row in written]
     return '{"tasks": [\n  ' + ",\n  ".join(rows) + "\n]}"

@@ -22,7 +22,7 @@ from compiler_nb.tool import Tool
 ToolKey: TypeAlias = tuple[str, str]
 """A tool's name, and the hash of its code."""
 Recall: TypeAlias = "Callable[[Mapping[str, tuple[str, Any]]], Iterable[tuple[str, Any]]]"
-"""Gives what tools returned in earlier runs, as name and value; they are asked for with code's hash and return type."""
+"""Returns what tools returned in earlier runs, as names and values; given each tool's code hash and return type."""
 RESULTS: Final = 200
 """Results of a tool that are looked at in one run."""
 LOOKS: Final = 5_000

@@ -1,4 +1,4 @@
-"""How a plan comes to be: it is asked for, its tasks are taken while the model speaks, and it is repaired if needed.
+"""How a plan is made: it is asked for, its tasks are taken while the model writes, and it is repaired if needed.
 
 Theory of operation
     Tasks start while the plan is still being written, so a text that turns out to have problems has already had
@@ -43,7 +43,7 @@ CUT: Final = frozenset({"", "length", "content_filter"})
 _KEPT: Final = 8
 """Tasks that an error names as kept; the others are counted."""
 DROPPED: Final = "it is not in the repaired plan"
-"""Why a task that stood only in a refused text is cancelled."""
+"""Why a task is cancelled that was only in a refused text."""
 
 
 class Writing:
@@ -216,7 +216,7 @@ class Writing:
     def _grammar(self, names: Mapping[str, str], *, is_first: bool) -> ReplyGrammar:
         """Return what a reply may be. The first plan of a question has a task at least.
 
-        Small models would else answer at once, without a look at the tools. A question that needs none is still
+        Otherwise small models would answer at once, without using the tools. A question that needs none is still
         answered: `llm` is a tool, too.
         """
         alive = self.session.alive()

@@ -2,7 +2,7 @@
 
 A part is a call of the planner or the joiner, or a task that took time: it is done, or a stop of the run broke it off.
 A task was there when its line had been written, so the chain leads from the first of its tasks to the planner; and from
-the planner to the joiner that asked for another plan. What failed is no part of it, since what came after would have
+the planner to the joiner that asked for another plan. What failed is not a part of it, since what came after would have
 been there without it.
 """
 
@@ -30,7 +30,7 @@ class Link(NamedTuple):
 
 
 def find_chain(progress: Progress, at: float) -> tuple[Link, ...]:
-    """Return the chain of a run in its order; at: until when calls count that go on."""
+    """Return the chain of a run in its order; at: until when calls that go on count."""
     links: list[Link] = []
     for number in reversed(range(max(len(progress.rounds), 1))):
         calls = [call for call in list(progress.calls.values()) if not call.task and call.round == number]
@@ -73,7 +73,7 @@ def _counts(end: TaskEnded) -> bool:
 def _before(progress: Progress, last: str) -> tuple[list[Link], float]:
     """Return the tasks that led to one, from it backwards, and when the first of them was planned.
 
-    The events of a damaged file may lack an end, or lead in a circle: there the chain begins.
+    In a damaged file, events may be missing or form a circle: then the chain begins there.
     """
     links: list[Link] = []
     readiness, id_, until = progress.readiness, last, progress.ends[last].at

@@ -141,7 +141,7 @@ def _waits(progress: Progress, at: float) -> Iterator[TraceEvent]:
 
 
 def _moments(progress: Progress) -> Iterator[TraceEvent]:
-    """Yield what took no time: values that no attempt has made, such as cached ones, and warnings."""
+    """Yield what took no time: values that did not come from an attempt, such as cached ones, and warnings."""
     about = {"ph": "i", "s": "p", "pid": PROCESS, "tid": ROUNDS}
     for id_, end in progress.ends.items():
         if id_ not in progress.spans and end.how not in ("", "inline"):

@@ -17,10 +17,11 @@ NO_PRICE: Final = "no price"
 
 
 class Cost(NamedTuple):
-    """What calls cost that have ended.
+    """What the calls that have ended cost.
 
     usage: calls and tokens; known: dollars of those whose price is known; unpriced: how many of the others there are.
-    As text: `1,240 tokens, $0.0031`; `~` is before what is estimated, `≥` before a sum that lacks some prices.
+    As text: `1,240 tokens, $0.0031`; `~` stands before an estimate, `≥` before a sum for which some prices are not
+    known.
     """
 
     usage: Usage = Usage()

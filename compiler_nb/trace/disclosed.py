@@ -16,7 +16,7 @@ from compiler_nb.trace.records import ModelCall
 
 LOCAL: Final = ("localhost", "::1", "0.0.0.0")  # noqa: S104 - a name for this machine, nothing listens
 INSIDE: Final = frozenset({"scripted", HAND})
-"""Providers that no network leads to: a script, and a person who reads the prompt here."""
+"""Providers that need no network: a script, and a person who reads the prompt here."""
 _WHERE: Final = {
     True: "left this machine",
     False: "stayed on this machine",
@@ -30,8 +30,8 @@ class Disclosed(NamedTuple):
     task: whose tool asked, "" for the planner and the joiner; to: provider:model; address: the server's, "" if it is
     not known; left: whether it left this machine, None if nobody knows; parts: characters by what they are, the largest
     first; tokens: estimated; error: why the call failed, which may have been before anything was sent; shown: how much
-    of each table, list or text it was, "20 of 13,000 rows", by the names of `parts`: one that lacks was sent whole;
-    cached: whether nothing was sent, for the cache knew the reply.
+    of each table, list or text it was, "20 of 13,000 rows", by the names of `parts`: one that is missing there was sent
+    whole; cached: whether nothing was sent because the cache knew the reply.
     """
 
     call: int
@@ -64,7 +64,7 @@ class Disclosed(NamedTuple):
 class Disclosure(Sequence[Disclosed]):
     """What all calls of models sent, in their order; `tools` counts the calls of tools that ask a provider.
 
-    What those tools send is theirs, and not known here.
+    What those tools send is not known here.
     """
 
     def __init__(self, calls: Sequence[Disclosed], tools: Mapping[str, int]) -> None:
@@ -90,7 +90,7 @@ class Disclosure(Sequence[Disclosed]):
         to = ", ".join(dict.fromkeys(urlsplit(each.address).netloc or each.to for each in gone))
         head = f"{self.characters:,} characters left this machine, to {to}" if gone else "no prompt left this machine"
         called = [f"{name}, {count:,} call{'' if count == 1 else 's'}" for name, count in self.tools.items()]
-        tools = [f"what tools send is theirs, and not known: {'; '.join(called)}"] if called else []
+        tools = [f"what tools themselves send is not known: {'; '.join(called)}"] if called else []
         return "\n".join([head, *(f"{each.call}. {each}" for each in self), *tools])
 
 
@@ -110,16 +110,16 @@ def disclosed(call: ModelCall) -> Disclosed:
 def shown_in(call: ModelCall) -> str:
     """Return how much of tables, lists and texts a call of a model sent: "sent: `df` (20 of 13,000 rows)".
 
-    "" if there is nothing to tell: no data, or only such as is short and whole.
+    "" if there is nothing to tell: no data, or only short data that was sent whole.
     """
     shown = {} if call.saved is not None else shown_of(call.role, call.messages)
     return f"sent: {', '.join(f'{name} ({extent})' for name, extent in shown.items())}" if shown else ""
 
 
 def sent_in_part(calls: Iterable[ModelCall]) -> list[str]:
-    """Return of which values only a part was sent: "note (20 of 13,000 rows)", by the task that asked or was joined.
+    """Return the values of which only a part was sent: "note (20 of 13,000 rows)".
 
-    The items of a fan-out are counted.
+    They are named by the task that asked or was joined; the items of a fan-out are counted.
     """
     found = Counter(
         f"{owner_of(call.task) or call.task or name.strip('`')} ({extent})"

@@ -1,4 +1,4 @@
-"""How long a run took, what took that long, and how long it would have taken in other ways."""
+"""How long a run took, what took the time, and how long it would have taken in other ways."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from compiler_nb.trace.records import PLANNER, ModelCall, role_of
 NAMED: Final = 6
 """Most parts of a chain that are named."""
 MOST: Final = 3_000
-"""Tasks above which it is not estimated what the streaming saved."""
+"""With more tasks than this, what the streaming saved is not estimated."""
 WORTH: Final = 0.1
-"""Seconds of difference that are worth telling, and a share of the whole that is."""
+"""The least difference that is worth telling, in seconds and as a share of the whole."""
 SHARE: Final = 0.03
 _EXPANSION: Final = "\0"
 

@@ -47,7 +47,7 @@ def exchange(progress: Progress, who: str, number: int = -1) -> Exchange:
         told = f" as {who!r}; it asked: {', '.join(there)}.{suggest(who, there)}".removesuffix(".") if there else ""
         raise KeyError(f"this run asked no model{told}")
     if not -len(calls) <= number < len(calls):
-        raise KeyError(f"there {_be(len(calls))} of {who} in this run, and none of that number; -1 is the last")
+        raise KeyError(f"there {_be(len(calls))} of {who} in this run, and none has that number; -1 is the last")
     return exchanges(progress, [calls[number]])[0]
 
 

@@ -1,4 +1,4 @@
-"""What a list says of a run beside its question: the models that it asked, prompts, tokens, dollars, its answer."""
+"""What a list says of a run besides its question: the models that it asked, prompts, tokens, dollars, its answer."""
 
 from __future__ import annotations
 

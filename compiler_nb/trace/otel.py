@@ -30,7 +30,7 @@ from compiler_nb.trace.records import PLANNER, ModelCall, Span, role_of
 
 Attributes: TypeAlias = "dict[str, Any]"
 PROVIDERS: Final[Mapping[str, str]] = {"azure": "azure.ai.openai", "gemini": "gcp.gemini", "mistral": "mistral_ai"}
-"""Providers that the conventions call otherwise than we do."""
+"""Providers to which the conventions give another name than we do."""
 WORKFLOW: Final = "compiler_nb"
 LONGEST: Final = 20_000
 """Characters of a content."""

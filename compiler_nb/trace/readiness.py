@@ -1,8 +1,8 @@
-"""Which tasks have all that they read, by the rules that the engine follows.
+"""Which tasks have everything that they read, by the rules that the engine follows.
 
 A task that reads items of a fan-out by key waits for these items alone. A fan-out over another one may only need to
 know what its items are. Events show items only by their ids; if an id does not say which item is meant, the task stays
-`waiting`: it may be ready, but it is never called ready while it is not.
+`waiting`: it may be ready already, but it is never called ready before it is.
 
 A guarded task waits for what its guard reads; once it is chosen, for its arguments. A task of the order of side
 effects that has all that it reads waits for its turn.

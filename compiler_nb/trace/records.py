@@ -72,7 +72,7 @@ def role_of(call: ModelCall) -> str:
 
 
 class Hold(NamedTuple):
-    """A time during which a ready task was held; `until` is None while it is.
+    """A time during which a ready task was held; `until` is None while it is held.
 
     reason: "approval", "plan" (until the plan ends), or "fanout" (its fan-out's items are asked for together);
     arguments: as they are shown; mark: their digest.
@@ -86,7 +86,7 @@ class Hold(NamedTuple):
 
 
 class Park(NamedTuple):
-    """A time during which a running task waited for its provider and held no slot; `until` is None while it does."""
+    """A time during which a running task waited for its provider and held no slot; `until` is None while it waits."""
 
     provider: str
     since: float

@@ -15,8 +15,8 @@ Tally = Counter[State]
 class Counted(NamedTuple):
     """How a run stands, in numbers.
 
-    tasks: those of the plan that are needed, by state; failed: how many of them did, without the fan-outs whose items
-    say so; items: of fan-outs that failed; busy: calls that hold a slot.
+    tasks: those of the plan that are needed, by state; failed: how many of them failed, without the fan-outs whose
+    items say so; items: of fan-outs that failed; busy: calls that hold a slot.
     """
 
     tasks: tuple[int, ...]
@@ -36,7 +36,7 @@ class Counted(NamedTuple):
 
 
 class Tallies:
-    """Counts tasks by state. A call within the chain of an item is no item; what a plan does not need is not counted.
+    """Counts tasks by state. A call in an item's chain is not an item, and tasks that are not needed do not count.
 
     of: by the id of a fan-out, "" for the tasks of the plan; failed: items that failed, or a call of their chains did.
     """
@@ -61,7 +61,7 @@ class Tallies:
             tally[after] += 1
 
     def leave(self, id_: str) -> None:
-        """Count a task no more that is not needed."""
+        """Stop counting a task that turned out not to be needed."""
         if (tally := self._tally(id_)) is not None:
             tally["skipped"] -= 1
 

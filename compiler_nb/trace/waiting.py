@@ -33,7 +33,7 @@ _ENDS: Final = {
     SET: f", {SET}",
 }
 UNRUN: Final = "was planned and not run"
-"""Of a task that has not ended although its run has: only its plan was wanted."""
+"""What is said of a task that has not ended although its run has: only its plan was wanted."""
 
 
 class Words:

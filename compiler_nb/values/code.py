@@ -49,7 +49,7 @@ def encode(
 def encode_fields(
     fields: list[Any], *, largest: int = LARGEST, shared: Shared | None = None, leaks: Leaks | None = None
 ) -> Coded:
-    """Return the fields of a record coded, with such a note in the place of a value that has no form."""
+    """Return the fields of a record coded, with such a note instead of a value that has no form."""
     if all(type(value) is str or is_plain(value) for value in fields):
         return Coded(dump(fields))
     encoder = Encoder(largest, shared or NOTHING, None, leaks)

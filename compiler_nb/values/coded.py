@@ -10,7 +10,7 @@ Leaks: TypeAlias = Callable[[bytes | bytearray], bool]
 LARGEST: Final = 10_000_000
 """Bytes that one value may take, by default."""
 _WITHOUT: Final = ('"$":"absent"', '"$":"picture"')
-"""What stands in a coded text for a value that does not come back as itself."""
+"""What a coded text holds instead of a value that cannot be read back as itself."""
 
 
 def digest_of(data: bytes) -> str:
@@ -27,7 +27,7 @@ class Coded(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether all of the value comes back as it was: nothing in it is missing, or a mere picture."""
+        """Whether the whole value can be read back: nothing in it is missing or only a picture."""
         return self.stored and not any(mark in self.text for mark in _WITHOUT)
 
     @property

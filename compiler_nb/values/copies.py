@@ -2,7 +2,7 @@
 
 Theory of operation
     Events wait in a queue until the writer's thread codes them, and meanwhile the next tool may change in place what
-    the last one returned. So the listener of a run's log puts a copy in the place of a value that can change: plain
+    the last one returned. So the listener of a run's log replaces a value that can change by a copy: plain
     containers are copied, tables and arrays too; a value of a class is coded at once by its tool's return type, for
     only that knows it. What cannot change goes through as it is, and events without a value cost little more than
     the queue's `put`. An object that nobody can copy, such as a figure or a fitted model, stays itself within the copy
@@ -47,13 +47,13 @@ MANY: Final = 300_000
 _OBJECTS: Final = 2_000
 """Objects that a value of a class may consist of, to be coded at once."""
 _CELL: Final = 8
-"""Bytes that a cell of a table counts for."""
+"""The bytes for which a cell of a table counts."""
 _ON_WRITE: Final = 3
-"""The version of pandas from which what is not copied is, once it is written to."""
+"""The first version of pandas that copies on write."""
 _CODED: Final = 100
-"""Items that a value of a class counts for."""
+"""The items for which a value of a class counts."""
 _TASK: Final = 5
-"""Items that a task of a fan-out counts for."""
+"""The items for which a task of a fan-out counts."""
 FLYING: Final = 100_000_000
 """Bytes of copies of one run that may wait to be coded."""
 ATOMS: Final = ids_of({
@@ -240,7 +240,7 @@ class Snapshots:
         self.tasks: dict[str, Task] = {}  # by id; ahead of the writer's thread, but a task of one id is never another
 
     def listen(self, event: Event) -> None:
-        """Take an event of the run, and pass it on with copies in the place of what may change."""
+        """Take an event of the run, and pass it on with copies of what may change."""
         with contextlib.suppress(BaseException):  # whatever its values do, the event is kept as it is
             event = self._taken(event)
         self.put(event)

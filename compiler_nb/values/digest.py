@@ -40,11 +40,11 @@ BYTES: Final = 30_000_000
 _CELL: Final = 8
 _DEEPEST: Final = 100
 _SHORT: Final = 64
-"""Bytes up to which a text stands as it is; a longer one is hashed."""
+"""A text of up to this many bytes is kept as it is; a longer one is hashed."""
 _HEAP: Final = 1 << 9
 """The flag of classes that were made while the program ran: all that are written in Python."""
 _NO_FIELDS: Final = frozenset({"__orig_class__", "__pydantic_fields_set__"})
-"""What an instance holds beside its content: how its class was written, and which fields were given."""
+"""What an instance holds besides its content: how its class was written, and which fields were given."""
 _NUMBERS: Final = frozenset({complex, range})
 _AS_STORED: Final = frozenset({"numpy", "pandas", "datetime", "decimal", "fractions", "uuid"})
 """Modules of types that, like these numbers, are hashed as a history stores them."""
@@ -57,11 +57,11 @@ _UNORDERED: Final[Mapping[type, Callable[[Any], Iterable[Any]]]] = {
 _SCALARS: Final[Mapping[type, Callable[[Any], Any]]] = {
     str: str.__str__, int: int.__int__, float: float.__float__, bytes: bytes.__bytes__, bytearray: bytes,
 }  # fmt: skip
-"""How what an instance of a subclass is underneath is read."""
+"""How to read the built-in value that an instance of a subclass is."""
 
 
 class Digest(NamedTuple):
-    """A digest, and why it does not vouch for the content: "TextIOWrapper has no content to compare"; "" if it does."""
+    """A digest, and why it says nothing about the content: "TextIOWrapper has no content to compare"; "" if it does."""
 
     text: str
     loose: str = ""
@@ -126,7 +126,7 @@ class Content(NamedTuple):
 
 
 def content_of(value: Any, *, parts: int = PARTS, size: int = BYTES) -> Content:
-    """Return the digest of a value that differs if any code could tell: 2 is not 2.0, and dicts have an order.
+    """Return a digest of a value that differs if any code could see a difference: 2 is not 2.0, and dicts have an order.
 
     parts, size: what may be looked at. Raises TooLarge if that is not enough, or what a value raises that changes at
     this very moment.
@@ -177,7 +177,7 @@ class _Walk:
         if known is not None:
             return known[1]
         self.depth += 1
-        self.seen[id(value)] = value, _joined(f"above {self.depth}")  # for what holds itself
+        self.seen[id(value)] = value, _joined(f"above {self.depth}")  # if it holds itself
         coded = self._object(value, kind)
         self.depth -= 1
         self.seen[id(value)] = value, coded
@@ -247,7 +247,7 @@ class _Walk:
 
 
 class _Exact(_Walk):
-    """Looks at values as code does that may ask for anything: types of numbers, signs of zeros, orders of dicts."""
+    """Looks at values as any code may: at the types of numbers, the signs of zeros, the order of dicts."""
 
     def __init__(self, parts: int, size: int) -> None:
         super().__init__(parts, size)

@@ -33,20 +33,20 @@ DEEPEST: Final = 100
 """Levels that a value may nest."""
 _SMALL: Final = 1 << 63
 _ITEM: Final = 8
-"""Bytes that an item of a container counts for, beside its own."""
+"""The bytes for which an item of a container counts, besides its own."""
 _DECLARED: Final = "declare the return type of the tool, and it can be stored"
 _AGAIN: Final = "it is computed again when it is needed"
 _PARTS: Final = ids_of((list, tuple, dict))
 """Ids of types of which a part may be missing."""
 _MANY: Final = ids_of({str, list, *(form.type for form in PLAIN if isinstance(form.type, type))})
-"""Ids of types of plain data: if there is no room for such a part, there is none for the whole."""
+"""Ids of types of plain data: if such a part has no room, the whole is not stored."""
 _HOLDS_ITSELF: Final = "it holds itself, or nests too deep"
 _CHANGED: Final = "it holds what another task returned, which was changed since"
 dump: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether a value is in JSON what it is in Python, and takes no room."""
+    """Return whether a value is the same in JSON as in Python, and takes no room."""
     kind = type(value)
     known = value is None or kind is bool or (kind is float and math.isfinite(value))
     return known or (kind is int and -_SMALL <= value < _SMALL)
@@ -86,7 +86,7 @@ class Encoder:
         self.values_left: float = largest  # of that, for values within our own records
         self.depth = 0
         self.checking = False  # whether what is written is part of what will be read back
-        self.exact = False  # whether a value is written as a whole, or not at all, and a figure is no picture
+        self.exact = False  # whether a value is written whole or not at all, and no picture replaces a figure
         self.drawing = True
         self.lenient = False  # whether a part that cannot be stored is left out
         self.blobs: list[bytes] = []
@@ -123,7 +123,7 @@ class Encoder:
             self.lenient = False
 
     def restore(self, blobs: int, depth: int, left: float) -> None:
-        """Forget what was written since, and stopped anywhere."""
+        """Forget what was written since then: that may have stopped anywhere."""
         del self.blobs[blobs:]
         self.depth, self.left, self.checking = depth, left, False
 
@@ -219,7 +219,8 @@ class Encoder:
     def item(self, value: Any) -> Any:
         """Return an item's data, or a note that it is not stored.
 
-        Raises NoRoom if plain data has no room, TooDeep if it has no end: a hundred levels of it are no part of it.
+        Raises NoRoom if plain data has no room, TooDeep if it has no end: no hundred levels of it are left out as a
+        part.
         """
         blobs, depth, left = len(self.blobs), self.depth, self.left
         try:
@@ -255,7 +256,8 @@ class Encoder:
     def is_changed(self, known: Known) -> bool:
         """Return whether an object is not what is stored under its name; raises Unstorable if it has no form now.
 
-        Each is coded once for that, and remembered: objects that hold one another would be coded ever more often.
+        Each is coded once for that, and remembered: otherwise objects that hold one another would be coded again and
+        again.
         """
         key = id(known.value)
         if key not in self.changed:

@@ -24,7 +24,7 @@ from compiler_nb.errors import HistoryError
 from compiler_nb.outcome import STAYED, NotStored, Remote, StoredFigure
 
 Head: TypeAlias = dict[str, Any]
-"""What the JSON of a form says beside its name."""
+"""What the JSON of a form holds besides its name."""
 _HEX: Final = re.compile(r"-?0x[0-9a-f]+")
 _MODULE: Final = vars(type)["__module__"]
 DECLARES: Final = frozenset({"__dataclass_fields__", "__attrs_attrs__", "__pydantic_decorators__"})
@@ -58,7 +58,7 @@ class ToData(Protocol):
         """Return the data of keys and values."""
 
     def carried(self, value: Any) -> Any:
-        """Return the data of a value that one of our records carries, or that it is not stored: the rest still is."""
+        """Return the data of a value in one of our records, or a note that it is not stored: the rest of it still is."""
 
     def spend(self, size: int) -> None:
         """Count bytes; raises NoRoom if there are too many."""
@@ -277,7 +277,7 @@ PLAIN: Final = (
     Form(None, "task", lambda name, to: {"v": name}, lambda head, by: by.shared[head["v"]]),
     Form(None, "typed", lambda head, to: head, lambda head, by: by.typed(head)),
 )  # fmt: skip
-"""The forms of Python's own types, and of what stands in the place of a value.
+"""The forms of Python's own types, and of what is stored instead of a value.
 
 "dict" is one with keys that JSON does not have; "absent" was not stored; "picture" is what is stored of a figure;
 "task" names a value that is stored elsewhere in the run; "typed" is what a tool's return type made of a value of the

@@ -32,21 +32,21 @@ class Keys:
         return Keys(self.tools, self.inputs)
 
     def add(self, task: Task, *, stale: bool = False) -> str | None:
-        """Return the key of a task, whose dependencies are here already; stale: it is like nothing that was."""
+        """Return the key of a task, whose dependencies are here already; stale: its key equals no earlier one."""
         self.by_id[task.id] = None
         if stale:
             return None
-        with contextlib.suppress(Exception):  # what has no hash, or cannot be looked at, is like nothing else
+        with contextlib.suppress(Exception):  # what has no hash, or cannot be looked at, equals nothing else
             self.by_id[task.id] = self._key(task)
         return self.by_id[task.id]
 
     def give(self, id_: str, value: Any) -> None:
-        """Note that a task is not performed but has a value: what reads it has keys of that value."""
+        """Note that a task is not performed but has a value: the keys of what reads it are made from that value."""
         found = content_hash(value)
         self.by_id[id_] = found and f"value {found}"
 
     def mix(self, id_: str, values: Any) -> None:
-        """Note that of a fan-out some items are not performed but have values: what reads it has keys of both."""
+        """Note that some items of a fan-out are not performed but have values, which count in the keys of what reads it."""
         own, found = self.by_id.get(id_), content_hash(values)
         self.by_id[id_] = found and own and f"{own} with {found}"
 

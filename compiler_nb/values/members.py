@@ -22,7 +22,7 @@ _PLACES: Final = (
     types.MemberDescriptorType, types.GetSetDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType,
     type(vars(NamedTuple("_Named", [("field", int)]))["field"]),
 )  # fmt: skip
-"""What stands in a class for a field of its instances, or is Python's own."""
+"""Types of what a class holds for the fields of its instances, or that Python adds."""
 
 
 def members_of(kind: type) -> Iterator[tuple[str, Any]]:

@@ -50,7 +50,7 @@ def _form(kind: type[Any]) -> Form:
         fields = [getattr(record, name) for name, _ in _FIELDS[kind]]
         if kind is Failure:
             fields[-1] = record.traceback
-        # an exception is left out, for its text stands in the message and in the traceback
+        # an exception is left out, because its text is in the message and in the traceback
         kept = enumerate(None if issubclass(type(each), BaseException) else each for each in fields)
         return {"v": [to.carried(each) if number == place else to.data(each) for number, each in kept]}
 
@@ -73,7 +73,7 @@ def make(kind: type[Any], values: list[Any]) -> Record:
 
 
 def body_of(event: events.Event) -> list[Any]:
-    """Return what an event says beside its number, run, round and time."""
+    """Return what an event says besides its number, run, round and time."""
     return list(event[_HEAD:])
 
 

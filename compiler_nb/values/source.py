@@ -3,13 +3,13 @@
 Theory of operation
     From a tool's function the walk goes on to what its code names: functions, classes and modules of the user's own,
     and plain values of their modules. Each is a part with a name and a digest, so that two sources can be compared part
-    by part. What is a package's is one part, its version. "The user's own" is what lies neither in Python's library nor
+    by part. What is a package's is one part, its version. "The user's own" is what is neither in Python's library nor
     among the installed packages: a notebook, a script, a module beside them, a package in development.
     What is named at run time only (getattr, globals(), importlib) is not seen.
-    Of a class all counts that it holds (values/members.py), for much of that is called without being named. Fields of
-    functions, and those of a class that have no content to compare, count if any code names them.
+    Of a class, everything that it holds counts (values/members.py), because much of it is called without being named.
+    Fields of functions, and those of a class that have no content to compare, count if any code names them.
 
-    What is reached may be bound anew or change while a run goes on, so a ToolSource knows where it has looked: it is
+    What is reached may be bound again or change while a run goes on, so a ToolSource knows where it has looked: it is
     current while every name there still means the same object, and those that can change have the same content.
 """
 
@@ -44,7 +44,7 @@ _NAMED: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _FIELDS: Final = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 _SKIPPED: Final = frozenset({"PUSH_NULL", "CACHE", "COPY"})
 _HARMLESS: Final = (logging.Logger, re.Pattern, type(threading.Lock()), type(threading.RLock()))
-"""Types of values that say nothing about what a pure function returns, or show all that they are."""
+"""Types whose values say nothing about what a pure function returns, or show everything that they are."""
 _FIXED: Final = (str, int, float, bool, bytes, complex, type(None))
 _FOLLOWED: Final = (
     *_FIXED,
@@ -104,7 +104,7 @@ class ToolSource:
         return not self.stale()
 
     def stale(self) -> str:
-        """Return the name of something that is not what it was when it was looked at, "" if all is."""
+        """Return the name of something that has changed since it was looked at, "" if nothing has."""
         for link in self._links:
             if link.place.get(link.name, _NO) is not link.value:
                 return link.name
@@ -142,7 +142,7 @@ class ToolSource:
         self._package(str(module.__name__))
 
     def _builtin(self, name: str, function: Any) -> None:
-        """Note a function of Python's own, or a method of something, of which the content counts."""
+        """Note a function of Python's own, or a method of something whose content counts."""
         if is_a(function.__self__, (types.ModuleType, type(None))):
             self._package(str(getattr(function, "__module__", "") or "builtins"))
         else:

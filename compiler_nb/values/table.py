@@ -28,7 +28,7 @@ def form_of(value: Any) -> Form | None:
 
 
 def _classes(library: Any, path: str) -> set[type[Any]]:
-    """Return the classes that a form's path means: of values like pandas.NA, which has no public one, its own."""
+    """Return the classes that a form's path means: for values like pandas.NA, whose class is not public, that class."""
     if path == "numpy.generic":  # each exactly: a subclass would come back as another
         return set(library.sctypeDict.values())
     found = functools.reduce(lambda place, part: getattr(place, part, None), path.split(".")[1:], library)

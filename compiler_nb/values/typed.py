@@ -56,7 +56,7 @@ def read_typed(name: str, text: str, hint: Any) -> Any:
 
 
 def prepare(hints: Iterable[Any]) -> None:
-    """Make ready what values of classes are coded by, so that the first of them need not wait for it."""
+    """Prepare what codes values of classes, so that the first of them need not wait for it."""
     for hint in filter(_names_class, hints):
         with contextlib.suppress(Exception):  # no value will be coded by it
             adapter_of(hint)

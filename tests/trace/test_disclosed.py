@@ -103,12 +103,12 @@ def test_calls_that_failed_say_so():
 
 
 def test_tools_that_ask_a_provider_are_counted():
-    """What they send is theirs."""
+    """What they send themselves is not known."""
     script = ScriptedModel({"planner": 'w = wikipedia("Oslo")\nv = wikipedia("Rome")\nanswer(1)\n'})
     wiki = make_wikipedia("http://127.0.0.1:9/w/api.php", timeout=1)
     told = Compiler(script, [wiki]).run_sync("?").disclosed()
     assert told.tools == {"wikipedia": 2}
-    assert repr(told).endswith("what tools send is theirs, and not known: wikipedia, 2 calls")
+    assert repr(told).endswith("what tools themselves send is not known: wikipedia, 2 calls")
 
 
 def test_the_details_of_a_task_say_what_its_prompt_disclosed():

@@ -59,7 +59,7 @@ def test_any_call_of_a_model_can_be_chosen(two, capsys):
         ("prompt worker", "this run asked no model as 'worker'; it asked: planner, joiner"),
         ("prompt joiner nobody", "no run is called 'nobody'"),
         ("prompt -9", "no run is called '-9'"),
-        ("prompt joiner --call 3", "there is 1 call of joiner in this run, and none of that number; -1 is the last"),
+        ("prompt joiner --call 3", "there is 1 call of joiner in this run, and none has that number; -1 is the last"),
         ("prompt joiner --call 0", "--call takes a number from 1, or -1 for the last call, not '0'"),
         ("prompt joiner --call x", "--call takes a number from 1, or -1 for the last call, not 'x'"),
         ("prompt joiner --against nobody", "no run is called 'nobody'"),
