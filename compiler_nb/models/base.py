@@ -1,4 +1,4 @@
-"""The seam to a model: a request goes in, pieces of text come out."""
+"""The interface of models: a request goes in, pieces of text come out."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Model(Protocol):
     """A language model, or anything that can stand in for one.
 
     name: the model's own name; provider: whose limits its calls count against. It may have more: `secrets`, which no
-    text may show; `patience`, the seconds that it may be silent before its text begins, if they are more than usual;
+    text may show; `patience`, the seconds that it may be silent before its text begins, if that is longer than usual;
     `prompts`, "small" if it wants short ones; `dialect`, the language in which it plans best, if that is not python;
     `for_role`, which returns the Model that answers in a role; `hide_keys`, which is told the keys of all models of a
     run; `backoff`, the seconds before a second try, if they are not the usual ones; `learn_shapes`, False if it must

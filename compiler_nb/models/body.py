@@ -22,7 +22,7 @@ ERROR_LIMIT: Final = 1_000_000
 ERROR_TIME: Final = 5.0
 """Seconds to wait for the body of an error, whose status is known already."""
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""What zlib calls the codings that it can unpack."""
+"""The arguments (wbits) with which zlib unpacks each coding."""
 
 
 def bytes_of(response: Any) -> AsyncGenerator[bytes, None]:
@@ -60,14 +60,14 @@ async def whole(body: AsyncGenerator[bytes, None], begin: bytes = b"") -> bytes:
 
 
 async def refuse_errors(response: Any) -> None:
-    """Raise StatusError if a response reports an error, with as much of its body as anybody needs.
+    """Raise StatusError if a response reports an error, with as much of its body as is needed.
 
     The HTTP client calls it with each response, before anything else reads the body.
     """
     if response.is_success:
         return
     read = bytearray()
-    with suppress(Exception):  # whatever breaks off its body, the status is known
+    with suppress(Exception):  # even if its body breaks off, the status is known
         async with asyncio.timeout(ERROR_TIME), aclosing(bytes_of(response)) as body:
             async for data in body:
                 read += data

@@ -28,11 +28,11 @@ from compiler_nb.outcome import Usage
 from compiler_nb.text import describe_error
 
 MOST_TOKENS: Final = 100_000_000
-"""A usage above this is not a measurement."""
+"""A usage above this cannot be true."""
 
 
 class Reply(NamedTuple):
-    """A reply that came to its end: its text, and the error to raise if it must be whole but the model had to stop.
+    """A reply that ended: its text, and the error to raise if it must be whole but the model had to stop.
 
     cut: at which limit the text is cut off, and how to allow more, in words; "" if no limit did that.
     """
@@ -74,7 +74,7 @@ class Calls:
         self.numbers = itertools.count(1)
         self.memory: ReplyMemory | None = None
         self.used = Usage()  # what the last call used
-        self.answerers: set[tuple[str, str]] = set()  # (asked, answered) that the user was told of
+        self.answerers: set[tuple[str, str]] = set()  # pairs (asked, answered) that the user has been told of
 
     def allow(self, request: Request) -> None:
         """Raise what `allow` raises if a call may not be made now; whoever uses `open` asks first."""
@@ -112,7 +112,7 @@ class Calls:
                     raise stopped
                 return Reply(text, stopped, stream.limit)
             except ModelError as fault:
-                # without any text, the stream has made all tries that could help
+                # without any text, all tries that could help have been made
                 is_last = tried or not stream.received or not fault.retryable
                 tried += stream.tried
                 fault.attempts = tried
@@ -217,12 +217,12 @@ class Stream:
                     if text := self._screen.close():
                         calls.emit(ModelChunk, self.call, text)
                         yield text
-                    delay = self._delay(current.fault)  # before the place is another call's
+                    delay = self._delay(current.fault)  # before another call gets the place
                 if delay is None:
                     break
                 await self._sleep(delay)
             if self._strings_only:
-                self.finish = "stop"  # plain strings have no other way to say so
+                self.finish = "stop"  # plain strings cannot say it in another way
         except BaseException as ended:
             error = "" if isinstance(ended, GeneratorExit) else describe_error(ended)
             raise
@@ -404,7 +404,7 @@ def _without_keys(request: Request, model: Model) -> Request:
 
 
 def sane(usage: Usage) -> Usage | None:
-    """Return a usage that can be true, or None if it cannot."""
+    """Return a usage if it is plausible, otherwise None."""
     calls, sent, received, cached, reported, thought, written = usage
     numbers = (sent, received, cached, thought, written)
     if any(type(number) is not int or not 0 <= number <= MOST_TOKENS for number in numbers) or not sent + received:

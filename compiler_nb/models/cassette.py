@@ -21,7 +21,7 @@ from compiler_nb.text import describe_error
 
 LOG: Final = logging.getLogger("compiler_nb")
 _ASKS: Final = {"repair": "planner", "replan": "planner"}
-"""Roles of requests that the model of another role answers."""
+"""Roles whose requests are answered by the model of another role."""
 
 
 class Cassette:
@@ -71,7 +71,7 @@ class Cassette:
         return tuple(each for place, each in enumerate(self.recorded) if place not in self._used)
 
     def reset(self) -> None:
-        """Begin anew, as if nothing had been asked."""
+        """Start from the beginning, as if nothing had been asked."""
         self.calls.clear()
         self._used.clear()
 
@@ -128,8 +128,8 @@ class Cassette:
     def _fault(self, found: Recorded, request: Request) -> ModelError | None:
         """Return the error that a call ended with, None if it has none.
 
-        One that came before any text is final if no further try was recorded: a call would be tried again without end.
-        After a text another request may follow, such as one for the rest of a plan.
+        One that came before any text is final if no further try was recorded: otherwise a call would be tried again
+        forever. After a text another request may follow, such as one for the rest of a plan.
         """
         if found.fault is not None:
             error = found.fault.error(found.provider, found.model)
@@ -157,7 +157,7 @@ class Cassette:
 
 
 def _silence(found: Recorded) -> str:
-    """Return what is said of a call that was stopped, as a rule because nothing more came."""
+    """Return what is said of a call that was stopped, usually because nothing more came."""
     who, spoken = f"{found.provider}:{found.model}", [at for at, piece in found.reply if piece.text]
     silent = round(found.seconds - max(spoken, default=0.0), 1)
     if silent < 1:

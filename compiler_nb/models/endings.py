@@ -11,7 +11,7 @@ from compiler_nb.outcome import Usage
 STOPPED: Final = frozenset({"length", "content_filter"})
 """The finishes of a reply that is not whole although the provider ended it properly."""
 LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-"""What servers call the most tokens of a reply."""
+"""The names of servers' parameters for the most tokens of a reply."""
 _THINKING: Final = ("<think>", "</think>")
 
 
@@ -46,7 +46,7 @@ def stop_of(model: Model, request: Request, finish: str, text: str, used: Usage)
 
 
 def _without_thoughts(text: str) -> str:
-    """Return what a text says behind its thoughts, "" if those go on to its end."""
+    """Return what a text says after its thoughts, "" if they go on to its end."""
     begin, end = _THINKING
     said = text.rpartition(end)[2] if end in text else text.partition(begin)[0]
     return said.strip()

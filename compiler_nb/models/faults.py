@@ -1,6 +1,6 @@
-"""Whatever goes wrong with a provider, as one of our own errors: without the SDK's objects, and without the key.
+"""Everything that can go wrong with a provider, as our own errors: without the SDK's objects, and without the key.
 
-An error of the SDK holds the request, and with it the key. So none is ever chained or kept: `explain` makes one of ours
+An error of the SDK holds the request, and with it the key. So it is never chained or kept: `explain` makes one of ours
 from it, which is raised outside the `except` block that caught it.
 """
 
@@ -39,7 +39,7 @@ SAID_LIMIT: Final = 400
 """Characters kept of what a provider says."""
 _READ_LIMIT: Final = 4_000
 TIMEOUTS: Final = frozenset({"APITimeoutError", "TimeoutException"})
-"""What the SDK and its HTTP client call it if nothing came in time."""
+"""The classes of the SDK and its HTTP client that mean that nothing came in time."""
 _REDIRECTS: Final = range(300, 400)
 
 _PROXY: Final = "Behind a proxy, set HTTPS_PROXY"
@@ -80,7 +80,7 @@ _TOO_MANY_TOKENS: Final = re.compile(
 )
 _SAYS_TOO_LONG: Final = {
     400: _TOO_MANY_TOKENS,
-    413: re.compile(""),  # whatever it says
+    413: re.compile(""),  # whatever the text says
     422: _TOO_MANY_TOKENS,
     429: re.compile("request too large", re.IGNORECASE),  # for the tokens that the provider allows in a minute
 }
@@ -90,7 +90,7 @@ _NO_PATH: Final = re.compile(
     r"|.*\b(?:invalid url|unexpected endpoint|no route|cannot post)\b.*|\s*<.*|",
     re.IGNORECASE | re.DOTALL,
 )
-"""What servers say, if anything, of a path that they do not have; a page of HTML is no reason of an API."""
+"""What servers say, if anything, of a path that they do not have; a page of HTML is not an API's answer."""
 _LOADING: Final = re.compile(
     r"(?!.*\b(?:error|fail))(?:.*\bloading\b.{0,40}\bmodel\b|.*\bmodel\b.{0,80}\bloading\b)", re.IGNORECASE | re.DOTALL
 )
@@ -103,14 +103,14 @@ _REASONING: Final = {
 }
 """What to do about a parameter that a model does not take."""
 _ELSEWHERE: Final = (401, 402, 403, 404, 429, 529)
-"""What an error's code may mean that no other form of the request can help."""
+"""Codes of errors that no other form of the request can help."""
 _OTHERWISE: Final = re.compile(
     r"\bmodel\b.{0,80}?\b(?:not found|not exist|unknown|not available|not loaded|no access)"
     r"|(?:unknown|invalid|no such) model\b"
     r"|api[_ ]key|unauthori[sz]ed|authenticat|permission|quota|billing|credit balance|content (?:policy|filter)",
     re.IGNORECASE | re.DOTALL,
 )
-"""How a refusal says so in words."""
+"""The same in the words of refusals."""
 _FILTERED: Final = frozenset({"content_filter", "content_policy_violation"})
 
 
@@ -164,7 +164,7 @@ def explain(error: Exception, where: Where, *, begun: bool = False) -> ModelErro
 
 
 def refusal_of(error: Exception) -> StatusError | None:
-    """Return what an exception says of a response that is no reply, if that is what caused it."""
+    """Return what an exception says of a response that is not a reply, if that is what caused it."""
     return next((cause for cause in _causes(error) if isinstance(cause, StatusError)), None)
 
 
@@ -333,7 +333,7 @@ def _no_connection(error: Exception, where: Where) -> ModelError:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Return an exception and all that it was caused by, or holds as a group; a chain may be a circle."""
+    """Return an exception and everything that caused it, or that it holds as a group; the chain may be a circle."""
     found = [error]
     for each in found:  # it grows while it is read
         known = set(map(id, found))
@@ -344,6 +344,6 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def final(error: ModelError) -> ModelError:
-    """Mark an error as one that another try cannot help."""
+    """Mark an error that trying again cannot help."""
     error.retryable = False
     return error

@@ -15,7 +15,7 @@ VERSIONS: Final = (2, 3)
 MOST: Final = 10_000
 """Keys, and values in one list, before the tokenizer's; there are fewer than a hundred."""
 LONGEST: Final = 1_000_000
-"""Bytes of a text; no name or licence is longer."""
+"""Most bytes of a text; no name or licence is longer."""
 NUMBERS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """The types of numbers by their codes, as `struct` writes them."""
 TEXT, LIST = 8, 9
@@ -24,7 +24,7 @@ POINTER: Final = b"version https://git-lfs"
 
 
 class NotGguf(ValueError):
-    """A file is no GGUF file, or its beginning is damaged."""
+    """A file is not a GGUF file, or its beginning is damaged."""
 
 
 class ModelFile(NamedTuple):

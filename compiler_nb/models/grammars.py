@@ -32,7 +32,7 @@ GrammarMode = Literal["auto", "on", "off"]
 PATIENCE: Final = 2.0
 """Seconds that a server has to say what it is."""
 SILENT: Final = 60.0
-"""Seconds in which a server that did not say it is not asked again."""
+"""Seconds for which a server that did not say what it is is not asked again."""
 OWN: Final = frozenset({
     "grammar", "structured_outputs", "guided_grammar", "guided_json", "guided_regex", "guided_choice", "json_schema",
     "response_format", "text", "format",
@@ -76,13 +76,13 @@ KINDS: Final = {
     "strict": ServerKind("strict_schema", lambda text: _schema(text, strict=True)),
 }
 OWNERS: Final = {"llamacpp": "llama.cpp", "vllm": "vllm", "library": "ollama"}
-"""Who owns the models that a server lists, by which it can be told."""
+"""Owners of the models that a server lists, which tell what kind of server it is."""
 _FOUND: Final[dict[str, str]] = {}
 """The kinds of the servers that were asked, by address; "" for an unknown one."""
 
 
 _QUIET: Final[dict[str, float]] = {}
-"""Until when what did not answer is not asked again, by its address, on the monotonic clock."""
+"""Until when a server that did not answer is not asked again, by its address, on the monotonic clock."""
 
 
 class Constraint(NamedTuple):
@@ -112,7 +112,7 @@ class Grammars:
         self._notices: list[str] = []
 
     async def hold(self, client: Any, request: Request) -> Constraint:
-        """Return what a reply is held to; nothing if the server takes no grammar of that."""
+        """Return what a reply is held to; nothing if the server takes no such grammar."""
         grammar = request.grammar
         if grammar is None or self.mode == "off" or self._takes_none:
             return Constraint()
@@ -139,14 +139,14 @@ class Grammars:
         return True
 
     def doubt(self, error: Exception, held: Constraint) -> Doubt | None:
-        """Return what a server says when it refuses a request, if the grammar may be why though it is not named."""
+        """Return what a server says when it refuses a request, if the grammar may be the reason, named or not."""
         refused = refusal_of(error)
         if not held.about or refused is None or refused.status not in _DOUBTFUL:
             return None
         return None if has_plain_cause(refused, self.parameters) else Doubt(held, _quote(refused))
 
     def learn(self, held: Constraint, doubt: Doubt | None) -> None:
-        """Learn from a request that was taken: under a grammar, or only without the one that is in doubt."""
+        """Learn from a request that was accepted: with a grammar, or only without the one in doubt."""
         self._taken = self._taken or held.about != ""
         if doubt is not None:
             self._forbid(doubt.held, f"the server refused the request with it ({doubt.said}), and took it without")
@@ -205,7 +205,7 @@ class Grammars:
 
 
 async def _get(client: Any, address: str) -> tuple[Any, bool]:
-    """Return what a server answers, None if that is nothing of use, and whether it answered at all.
+    """Return what a server answers, None if that is of no use, and whether it answered at all.
 
     One that is silent is left alone for a while, so that it does not hold up each call.
     """

@@ -1,4 +1,4 @@
-"""How many calls a provider takes: at a time, per minute, and in tokens per minute.
+"""How many calls a provider allows: at a time, per minute, and in tokens per minute.
 
 `Gate` is the pure rule for one provider, with time as an argument; `Limits` lets coroutines wait at the gates.
 """
@@ -73,7 +73,7 @@ def read_limits(given: Mapping[str, Limit | Mapping[str, int]] | None) -> dict[s
 
 
 Source: TypeAlias = tuple[str, str]
-"""Whom a provider's pause concerns: the address and the name of a model."""
+"""What a provider's pause applies to: the address and the name of a model."""
 NOBODY: Final = ("", "")
 
 
@@ -214,7 +214,7 @@ class Door(Gate):
             self._timer = loop.call_later(later - loop.time(), self.wake)
 
     def leave(self, left: Waiter) -> None:
-        """Note that a call waits no longer. A pause ends with the last call that waits for it."""
+        """Note that a call no longer waits. A pause ends with the last call that waits for it."""
         if not any(each.source == left.source and not each.place.done() for each in self.queue):
             self.pauses.pop(left.source, None)
 
@@ -255,7 +255,7 @@ class Limits:
         door = self.gate(provider)
         place: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
         waiter = Waiter(tokens, source, told, place)
-        door.queue.append(waiter)  # even if the call need not wait, so that it overtakes nobody
+        door.queue.append(waiter)  # even if the call need not wait: otherwise it would overtake others
         door.wake()
         try:
             if parking is not None and not place.done():

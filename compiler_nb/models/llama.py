@@ -38,9 +38,9 @@ STARTS: Final = 60.0
 """Seconds that a server may take to start, and one more for each SLOWEST bytes of its file."""
 SLOWEST: Final = 10_000_000
 STOPS: Final = 2.0
-"""Seconds that it may take to end."""
+"""Seconds that a server may take to end."""
 KEPT: Final = 50
-"""Lines kept of what it says."""
+"""How many lines of what it says are kept."""
 FIXED: Final = {
     "hostnames": ["127.0.0.1"],
     "port": 0,  # a free one
@@ -72,7 +72,7 @@ class LlamaServer:
     def __init__(self, file: ModelFile, settings: Mapping[str, Any]) -> None:
         self.file, self.settings = file, {**FIXED, **settings, "model.path": str(file.path)}
         self.address: Future[str] = Future()
-        self.address.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for all
+        self.address.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for the others
         self.said: deque[str] = deque(maxlen=KEPT)
         self._process: subprocess.Popen[str] | None = None
         self._late = False
@@ -129,7 +129,7 @@ class LlamaServer:
     def _start(self) -> subprocess.Popen[str]:
         spec = importlib.util.find_spec(PACKAGE)
         site = str(Path(spec.origin).parent.parent) if spec is not None and spec.origin else ""
-        own_group: dict[str, Any] = (  # an interrupt of the kernel's group is not for it
+        own_group: dict[str, Any] = (  # an interrupt of the kernel's process group is not meant for it
             {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined,unused-ignore]
             if sys.platform == "win32"
             else {"start_new_session": True}

@@ -32,7 +32,7 @@ MOST_CONTEXT: Final = 10_000_000
 """The most tokens of context if the file does not say for how many the model was trained."""
 MOST_THREADS: Final = 512
 ELSEWHERE: Final = ("api_key", "base_url", "provider", "model", "api", "api_version")
-"""Settings of models that are asked elsewhere."""
+"""Settings that only models on servers have."""
 FEW_CORES: Final = 4
 BATCH: Final = 64
 """Tokens that are read at a time: a call that is stopped meanwhile holds the engine for one or two batches more.
@@ -40,9 +40,9 @@ BATCH: Final = 64
 On two cores 64 take a quarter of a second; 512 would read a long prompt a tenth faster, and stop after 1 to 3 s.
 """
 SAYS: Final = {"return_progress": True}
-"""What all requests say: only when it writes does the engine see that nobody waits, so it writes after each batch."""
+"""Parameters of all requests: the engine only sees that nobody waits when it writes, so it writes after each batch."""
 BUILT_IN_SAYS: Final = {"temperature": 0, "max_tokens": 768, "repeat_penalty": 1.1, "repeat_last_n": 128}
-"""What the requests of the built-in model say: it strays if it may, repeats itself, and seldom ends."""
+"""Parameters of the built-in model's requests: without them it strays, repeats itself, and seldom ends."""
 PLANNING: Final = ("planner", "repair", "replan")
 _TEMPLATES: Final[dict[tuple[str, ...], str]] = {}
 """What a server's template makes of messages, by the server's address and their roles."""
@@ -63,8 +63,8 @@ class LocalModel(OpenAIModel):
     are few; context: tokens of one request and its reply together, by default 8,192 or what the model was trained
     for; parameters: what else each request says (temperature, ...), by default the engine's own values, and for the
     built-in model the temperature 0.
-    Raises NoModel if llama.cpp or the built-in model is not installed, and BadRequest if the file is no GGUF file, or
-    a setting is out of its bounds.
+    Raises NoModel if llama.cpp or the built-in model is not installed, and BadRequest if the file is not a GGUF file,
+    or a setting is out of its bounds.
     """
 
     prompts, dialect = "small", "numbered"
@@ -91,7 +91,7 @@ class LocalModel(OpenAIModel):
         super().__init__(
             self.file.path.stem, provider=LOCAL, base_url="http://127.0.0.1", api_key=KEY, **says | parameters
         )
-        self.patience = self.read_timeout  # a long prompt takes a small machine minutes
+        self.patience = self.read_timeout  # on a small machine, a long prompt takes minutes
 
     def __repr__(self) -> str:
         return f"LocalModel({str(self.file.path)!r}, context={self.context})"
@@ -125,7 +125,7 @@ class LocalModel(OpenAIModel):
         return self._server
 
     def stop(self) -> None:
-        """End its server, whose memory is free then; the next call starts another."""
+        """End its server, which frees the memory; the next call starts another."""
         if self._server is not None:
             self._server.stop()
 

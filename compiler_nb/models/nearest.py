@@ -1,4 +1,4 @@
-"""What a request differs in from those that were recorded, in words: the first difference to the nearest of them."""
+"""How a request differs from the recorded ones, in words: the first difference to the nearest of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from compiler_nb.text import count_of, cut, visible
 SHOWN: Final = 70
 """Characters that are shown of a line that differs."""
 _BEFORE: Final = 20
-"""Of them those before the first that differs."""
+"""How many of these stand before the difference."""
 
 
 def first_difference(request: Request, recorded: Mapping[str, Sequence[Sequence[Message]]]) -> str:

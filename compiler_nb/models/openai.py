@@ -42,7 +42,7 @@ QUOTED: Final = 200
 DRAIN: Final = 0.05
 """Seconds to wait for the body to end after the reply, so that the connection can be used again."""
 REFUSED: Final = (400, 422)
-"""The statuses of a request that says something which the server does not know."""
+"""The statuses for a request that holds something that the server does not know."""
 RESOURCES: Final = {"chat": "chat.completions", "responses": "responses"}
 """The parts of the SDK by the API that they speak."""
 _CLIENTS: Final[dict[asyncio.AbstractEventLoop, AsyncGenerator[dict[str, _Kept], None]]] = {}
@@ -66,9 +66,9 @@ class OpenAIModel:
     (llama.cpp, vLLM, Ollama), "on" asks any server for it, "off" none;
     connect_timeout, read_timeout: seconds to connect, and between two reads; grace: seconds to wait for the numbers
     that follow the text; api_version: Azure's dated API, by default OPENAI_API_VERSION or none;
-    extra_headers: what each request says besides; transport: one of the HTTP client's own, in place of its connections:
-    for a proxy, a certificate, a test; parameters: what else the request says (temperature, reasoning_effort,
-    max_tokens, ...), as the server calls it.
+    extra_headers: further headers of each request; transport: one of the HTTP client's own, in place of its
+    connections: for a proxy, a certificate, a test; parameters: what else the request says (temperature,
+    reasoning_effort, max_tokens, ...), as the server calls it.
 
     If the server gives no finish reason, neither does the stream: the caller then treats the reply as cut off.
     """
@@ -91,7 +91,7 @@ class OpenAIModel:
         transport: Any = None,
         **parameters: Any,
     ) -> None:
-        # hidden before anything can fail, since a verbose traceback shows the arguments of every frame
+        # hidden before anything can fail, because a verbose traceback shows the arguments of every frame
         api_key = hidden_key = Secret(api_key) if api_key else None
         extra_headers = hidden_headers = {name: Secret(value) for name, value in (extra_headers or {}).items()}
         refuse_keys(parameters, PROVIDERS[provider].key_variables if provider in PROVIDERS else ())
@@ -225,13 +225,13 @@ class OpenAIModel:
                 await _read_on(body, events, reply, DRAIN, to_end=True)
 
     async def _hold(self, kept: _Kept, request: Request) -> Constraint:
-        """Return what the reply is held to; the server may be asked for that what it is."""
+        """Return what the reply is held to; for that, the server may be asked what it is."""
         held = await self.grammars.hold(kept.client, request)
         kept.used = kept.used or held.about != ""
         return held
 
     def _begin(self, text: str, held: Constraint | None, request: Request) -> Chunk:
-        """Return a piece of text; the first one, of a reply that is `held`, says to what, and how it was asked."""
+        """Return a piece of text; the first one says what the reply is `held` to, and how it was asked."""
         if held is None:
             return Chunk(text)
         notice = "; ".join(filter(None, (self.roles.notice(), self.grammars.notice())))

@@ -17,9 +17,9 @@ NAMED: Final = 5
 """How many parts of a request are named, the largest first."""
 NAME: Final = 60
 ALL: Final = "all "
-"""How a block begins to say that it holds all of a table: "all 12 rows"."""
+"""The beginning of what a block says if it holds the whole table: "all 12 rows"."""
 TYPE_ONLY: Final = "its type only"
-"""How it says that nothing of the value is in it."""
+"""What a block says if it holds nothing of the value."""
 BLOCK: Final = re.compile(
     r'^<data name="([^"\n]*)"(?: call="[^"\n]*")?(?: shown="[^"\n]*")?>\n.*?\n</data>$', re.MULTILINE | re.DOTALL
 )
@@ -53,7 +53,7 @@ def sizes_of(role: str, messages: Iterable[Message]) -> Counter[str]:
 
 
 def shown_of(role: str, messages: Iterable[Message]) -> dict[str, str]:
-    """Return how much of a table, a list or a text a request shows, by the names of `sizes_of`; what is whole may lack.
+    """Return how much of a table, a list or a text a request shows, by the names of `sizes_of`; whole ones may be missing.
 
     Only what we send is looked at: a model's own reply may look like anything.
     """
@@ -63,7 +63,7 @@ def shown_of(role: str, messages: Iterable[Message]) -> dict[str, str]:
 
 
 def in_part(shown: str) -> bool:
-    """Whether a part of a value is shown, and not all or nothing, by what `shown_of` says of it."""
+    """Whether only a part of a value is shown, by what `shown_of` says of it."""
     return not shown.startswith(ALL) and shown != TYPE_ONLY
 
 

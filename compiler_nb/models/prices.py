@@ -18,12 +18,12 @@ from compiler_nb.outcome import Usage
 from compiler_nb.text import cut, shorten_value
 
 FREE: Final = frozenset({"scripted", HAND, LOCAL, "ollama", "vllm"})
-"""Providers whose calls cost nothing unless a price is set: scripts, people, and servers of one's own."""
+"""Providers whose calls cost nothing unless a price is set: scripts, people, and the user's own servers."""
 MILLION: Final = 1_000_000
 _MAKERS: Final = frozenset({"openai", "anthropic", "google", "x-ai"})
-"""Makers of models that nobody else hosts, so that an own address of the user's that serves one resells it."""
+"""Makers of models that nobody else hosts: an address of the user's that serves one resells it."""
 _OPEN: Final = "gpt-oss"
-"""Models that the list gives for their maker, who does not sell them: whoever hosts them has a price of their own."""
+"""Models that the list has for their makers, who do not sell them: each host has its own price."""
 
 
 class Price(NamedTuple):
@@ -117,7 +117,7 @@ def price(provider: str, model: str, usage: Usage, answered: str = "", at: float
     if not usage.tokens:  # a call that was never answered
         return 0.0
     if answered and provider != "azure" and not is_same_model(model, answered):
-        names = [answered]  # an alias, or a proxy that chose: the asked one's price would be a wrong one
+        names = [answered]  # an alias, or a proxy that chose: the price of the model that was asked would be wrong
     try:
         found = (_listed(provider, name, usage, at) for name in names)
         return next((dollars for dollars in found if dollars is not None), None)
@@ -134,7 +134,7 @@ def _listed(provider: str, model: str, usage: Usage, at: float) -> float | None:
 
     used = genai_prices.Usage(
         input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,  # of these some are of reasoning: few models sell them at another price
+        output_tokens=usage.output_tokens,  # some of these are reasoning tokens, which few models sell at another price
         cache_read_tokens=usage.cached_tokens,
         cache_write_tokens=min(usage.cache_write_tokens, usage.input_tokens - usage.cached_tokens),
         **({"output_reasoning_tokens": usage.reasoning_tokens} if usage.reasoning_tokens else {}),

@@ -1,4 +1,4 @@
-"""The seam to what remembers replies: a request goes in, and the reply that was kept of an equal one may come out."""
+"""The interface of what remembers replies: a request goes in, and the kept reply to an equal one may come out."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def needs_responses(model: str) -> bool:
 
 
 def request_body(messages: Sequence[Message], parameters: Mapping[str, Any], *, streaming: bool) -> dict[str, Any]:
-    """Return what a request says besides its model; parameters may have the names of the chat completions.
+    """Return the fields of a request without its model; parameters may have the names of the chat completions.
 
     Nothing is stored by the provider unless a parameter says so.
     """
@@ -49,7 +49,7 @@ def _format(given: Any) -> Any:
     return {"type": "json_schema", **schema} if isinstance(schema, Mapping) else given
 
 
-@dataclass(slots=True, repr=False)  # as its base
+@dataclass(slots=True, repr=False)  # as the base class does
 class ResponseReply(Completion):
     """What the events of a reply of the Responses API add up to; or one event, the whole reply."""
 

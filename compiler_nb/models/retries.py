@@ -11,7 +11,7 @@ from compiler_nb.errors import ModelError
 LONGEST_DELAY: Final = 20.0
 """Seconds of the longest back-off of our own."""
 SILENT_TRIES: Final = 2
-"""Tries that may end without any answer from the provider; more would only take longer."""
+"""How many tries may end without an answer from the provider; more would only take longer."""
 
 
 @dataclass(slots=True)

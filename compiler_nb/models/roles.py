@@ -1,4 +1,4 @@
-"""Models whose chat templates know no system role: found out once, and sent the rules with the first question.
+"""Models whose chat templates have no system role: this is found out once; they get the rules with the first question.
 
 A server renders the messages by the model's own template, and some of those raise an error at a system message. It is
 the server's answer then, mostly with the status 400, in words of the template's author.

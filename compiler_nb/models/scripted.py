@@ -17,7 +17,7 @@ Script: TypeAlias = "ScriptedReply | Sequence[ScriptedReply] | Callable[[Request
 
 FALLBACK: Final = {"repair": "planner", "replan": "planner"}
 ASKED: Final = 80
-"""Characters of a request by which an error names it."""
+"""Characters of a request that an error shows."""
 _QUESTION: Final = re.compile(r"^(Question: .+)", re.MULTILINE)
 _PIECE: Final = re.compile(r"[^\S\n]?(?:\w{1,4}|[^\w\s]{1,4})\n?|\s")
 
@@ -28,7 +28,7 @@ class ScriptedModel:
     replies: a list, taken in order, across runs too; a function of the request; or a dict by role of either, or of
     one text for every call (`repair` and `replan` fall back to `planner`). An exception among the replies is raised.
     ttft: seconds to the first piece; tokens_per_second: the pace after it, None means at once; repeat: whether a list
-    that is used up begins anew, as for a cell that is run again and again; name: what the model is called.
+    that is used up starts again, as for a cell that is run again and again; name: what the model is called.
     `calls` holds the requests received. Raises a ModelError that names the request if there is no reply for it.
     """
 
@@ -55,11 +55,11 @@ class ScriptedModel:
 
     @property
     def identity(self) -> Any:
-        """What it would say; a cache tells scripts apart by it."""
+        """What it would say, by which a cache tells scripts apart."""
         return self.replies
 
     def reset(self) -> None:
-        """Begin anew: the lists from their first reply, and without calls."""
+        """Start again: the lists from their first replies, and without calls."""
         self.calls.clear()
         self._used.clear()
 

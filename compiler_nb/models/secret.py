@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 PIECE: Final = 8
-"""Pieces of a key with so many characters are removed from a text; shorter ones reveal nothing."""
+"""Pieces of a key that have this many characters are removed from a text; shorter ones reveal nothing."""
 SHORTEST: Final = 4
 """Shorter texts are not keys: masking them would only spoil messages."""
 STARS: Final = "***"

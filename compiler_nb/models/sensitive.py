@@ -18,7 +18,7 @@ _MEANS_KEY: Final = frozenset({
 _PARAMETERS: Final = frozenset({
     "bos_token", "cache_key", "eos_token", "pad_token", "prompt_cache_key", "start_token", "stop_token",
 })  # fmt: skip
-"""Parameters of requests that only sound like keys."""
+"""Parameters of requests whose names only sound like keys."""
 _PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _ORDINARY: Final = re.compile(r"(?!sk-)(?:[^\W\d_]+[ _-])*[^\W\d_]+")
 _KEY: Final = re.compile(r"(?:Bearer +)?(?=\S*\d)(?:(?:sk|rk|pk|gsk|hf|xai|flp|nvapi|pplx)[-_]|AIza)[\w.-]{16,}")
@@ -31,7 +31,7 @@ def means_key(name: str) -> bool:
 
 
 def is_ordinary(text: str) -> bool:
-    """Whether a text is a word or two of everyday language, and so no key."""
+    """Whether a text is a word or two of everyday language, and so not a key."""
     words = re.split("[ _-]", text)
     return bool(
         len(text) <= WORD

@@ -37,7 +37,7 @@ class SilenceTimer:
         self._waits = False
 
     def stop(self) -> bool:
-        """End the timer; return whether it was the timer that cancelled the task, and nobody else did too."""
+        """End the timer; return whether the timer cancelled the task, and nobody else did."""
         self._timer.cancel()
         for _ in range(self._fired):
             # as in asyncio.timeout: if cancellations of others are left, the task must end as cancelled

@@ -25,9 +25,9 @@ from compiler_nb.text import cut, describe_error, suggest
 
 VERSION: Final = 1
 LONGEST: Final = 1e9
-"""No time of a cassette is so many seconds."""
+"""An upper limit for the times of a cassette, in seconds."""
 ABOUT: Final[Mapping[str, Any]] = {"prompts": "full", "dialect": "python", "patience": 0.0, "address": ""}
-"""What a cassette keeps of a model beside its names, since requests and events depend on it, and its defaults."""
+"""What a cassette keeps of a model besides its names, because requests and events depend on it, and its defaults."""
 ERRORS: Final = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ModelError)
 }
@@ -83,7 +83,7 @@ class Recorded(NamedTuple):
 
 
 def key_of(role: str, messages: Iterable[Mapping[str, str]]) -> tuple[Any, ...]:
-    """Return what two requests must be equal in, if the one is to be answered as the other was."""
+    """Return what must be equal in two requests for one to be answered like the other."""
     return (role, *((message["role"], message["content"]) for message in messages))
 
 
@@ -159,7 +159,7 @@ def _dumped(data: Any) -> str:
     text = json.dumps(data, ensure_ascii=False)
     try:
         text.encode()
-    except UnicodeEncodeError:  # halves of signs, which no file can hold as they are
+    except UnicodeEncodeError:  # halves of characters, which no file can hold as they are
         return json.dumps(data)
     return text
 
@@ -245,7 +245,7 @@ def _check_version(version: Any, path: Path) -> None:
 
 
 class _Field(NamedTuple):
-    """What a field may be: the check, what that is in words, and what it is if it is missing; it must not, if None."""
+    """What a field may be: the check, what that is in words, and its default; None if it must be there."""
 
     fits: Callable[[Any], bool]
     words: str

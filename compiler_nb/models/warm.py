@@ -1,4 +1,4 @@
-"""What the first question imports, begun before it is asked: the SDK alone takes a third of a second."""
+"""Imports what the first question needs before it is asked: the SDK alone takes a third of a second."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _read_certificates(*_: str | None) -> Any:
 
 
 def begin(what: str, work: Callable[[], object]) -> None:
-    """Begin what has this name on a thread of its own, once; do nothing if there can be no thread."""
+    """Begin what has this name on a thread of its own, once; do nothing if no thread can be started."""
     if what not in _BEGUN:
         _BEGUN.add(what)
         with suppress(RuntimeError):  # in a browser

@@ -16,9 +16,9 @@ from compiler_nb.outcome import Usage
 EVENTS: Final = "text/event-stream"
 """The kind of a streamed reply, which some servers do not name, or call by another name."""
 EVENT_LIMIT: Final = 1_000_000
-"""Bytes of one event; more cannot be a reply."""
+"""Most bytes of one event; more cannot be a reply."""
 REPLY_LIMIT: Final = 10_000_000
-"""Bytes of a whole reply; more cannot be a plan."""
+"""Most bytes of a whole reply; more cannot be a plan."""
 NAME_LIMIT: Final = 200
 """Characters of a model's name that are kept."""
 FINISHES: Final = {
@@ -30,11 +30,11 @@ FINISHES: Final = {
     "safety": "content_filter",
     "function_call": "tool_calls",
 }
-"""What some servers say, and what OpenAI calls it."""
+"""Finish reasons of some servers, and what OpenAI calls them."""
 
 BodyForm: TypeAlias = Literal["events", "json", "page", ""]
 TOOLS: Final = 5
-"""How many tools are named that a reply calls."""
+"""How many of the tools that a reply calls are named."""
 _FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 """How the lines of events begin; the last one is a comment."""
 
@@ -54,7 +54,7 @@ class ErrorObject(Exception):
 
 
 class StatusError(Exception):
-    """The response has a status that means no reply; `body` is what it says, a JSON value or a text."""
+    """The response has a status that means that there is no reply; `body` is what it says, a JSON value or a text."""
 
     def __init__(self, status: int, body: Any, headers: Mapping[str, str]) -> None:
         super().__init__(f"status {status}")
@@ -62,7 +62,7 @@ class StatusError(Exception):
 
 
 def form_of(begin: bytes, kind: str, *, ended: bool = False) -> BodyForm:
-    """Return what a body is that begins so; "" if more of it is needed.
+    """Return what a body with this beginning is; "" if more of it is needed.
 
     kind: what its header calls it, which decides only if the bytes do not; ended: whether nothing follows.
     """

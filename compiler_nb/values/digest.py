@@ -126,7 +126,7 @@ class Content(NamedTuple):
 
 
 def content_of(value: Any, *, parts: int = PARTS, size: int = BYTES) -> Content:
-    """Return a digest of a value that differs if any code could see a difference: 2 is not 2.0, and dicts have an order.
+    """Return a digest of a value that differs if code could see a difference: 2 is not 2.0, and dicts have an order.
 
     parts, size: what may be looked at. Raises TooLarge if that is not enough, or what a value raises that changes at
     this very moment.

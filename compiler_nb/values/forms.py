@@ -58,7 +58,7 @@ class ToData(Protocol):
         """Return the data of keys and values."""
 
     def carried(self, value: Any) -> Any:
-        """Return the data of a value in one of our records, or a note that it is not stored: the rest of it still is."""
+        """Return the data of a value in one of our records, or a note that it is not stored; the rest still is."""
 
     def spend(self, size: int) -> None:
         """Count bytes; raises NoRoom if there are too many."""

@@ -46,7 +46,7 @@ class Keys:
         self.by_id[id_] = found and f"value {found}"
 
     def mix(self, id_: str, values: Any) -> None:
-        """Note that some items of a fan-out are not performed but have values, which count in the keys of what reads it."""
+        """Note that some items of a fan-out are not performed but have values: these count for what reads it."""
         own, found = self.by_id.get(id_), content_hash(values)
         self.by_id[id_] = found and own and f"{own} with {found}"
 
