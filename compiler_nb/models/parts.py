@@ -53,7 +53,7 @@ def sizes_of(role: str, messages: Iterable[Message]) -> Counter[str]:
 
 
 def shown_of(role: str, messages: Iterable[Message]) -> dict[str, str]:
-    """Return how much of a table, a list or a text a request shows, by the names of `sizes_of`; whole ones may be missing.
+    """Return how much of a table, list or text a request shows, by the names of `sizes_of`; whole ones may be missing.
 
     Only what we send is looked at: a model's own reply may look like anything.
     """

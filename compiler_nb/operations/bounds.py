@@ -5,7 +5,7 @@ Theory of operation
     so on. What may take long in one go is weighed by size (see `weights.py`) and paid *before* it begins. Every LOOK
     steps a scope looks up: it calls `look`, by which an engine sees the clock and whether somebody wants the evaluation
     to stop. A scope that is `inline`, on the loop, raises Heavy after INLINE steps: the expression is pure, so it can
-    be evaluated afresh on a thread. There, too, other threads must get their turn: what takes long in C is done in
+    be evaluated again on a thread. There, too, other threads must get their turn: what takes long in C is done in
     batches.
 """
 
@@ -37,8 +37,8 @@ ALIKE: Final = 200
 DIGITS: Final = 4_300
 BITS: Final = int(DIGITS * 3.33)
 CELLS: Final = 500_000
-"""Cells of a table that an expression may read where there are no threads: up to 50 ms."""
-_NO_THREADS: Final = "the most where there are no threads: use a tool"
+"""Cells of a table that an expression may read if there are no threads: up to 50 ms."""
+_NO_THREADS: Final = "the most without threads: use a tool"
 RUN: Final = 20_000
 """Items that are made or sorted in one go: up to 5 ms."""
 LEVELS: Final = 1_000
@@ -73,7 +73,7 @@ class Bounds:
                 raise ValueError(f"Bounds.{field.name} must be a number above 0, not {value!r}")
 
     def on_loop(self) -> Bounds:
-        """Return what holds where there are no threads: nothing may take long, for all else waits meanwhile."""
+        """Return the bounds if there are no threads: nothing may take long, because everything else waits meanwhile."""
         most = {"steps": min(self.steps, 10 * INLINE), "bytes": min(self.bytes, 10_000_000)}
         return _OnLoop(**{field.name: getattr(self, field.name) for field in fields(self)} | most)
 
@@ -88,7 +88,7 @@ class Bounds:
 
 
 class _OnLoop(Bounds):
-    """The bounds where there are no threads."""
+    """The bounds if there are no threads."""
 
     __slots__ = ()
 
@@ -99,7 +99,7 @@ class _OnLoop(Bounds):
         return ExpressionError(f"{subject} more than {getattr(self, name):,} {unit or name}, {_NO_THREADS}")
 
     def check_table(self, table: Any) -> None:
-        """Raise an ExpressionError if a table is too large to compute with while all else waits."""
+        """Raise an ExpressionError if a table is too large to compute with while everything else waits."""
         if kind_of(table) and table.size > CELLS:
             raise ExpressionError(f"a table has {table.size:,} cells, more than {CELLS:,}, {_NO_THREADS}")
 
@@ -127,11 +127,11 @@ def read_bounds(given: Any) -> Bounds:
 
 
 class Heavy(Exception):
-    """An expression is too heavy for the loop: it is to be evaluated afresh on a thread. Never seen by users."""
+    """An expression is too heavy for the loop: it is to be evaluated again on a thread. Users never see it."""
 
 
 class Account:
-    """What the expressions of a run have left of its bounds; `is_used_up` is set by `charge` if one is passed."""
+    """What is left of the bounds of a run's expressions; `charge` sets `is_used_up` if one is exceeded."""
 
     __slots__ = ("bounds", "bytes", "is_used_up", "seconds", "steps")
 
@@ -140,7 +140,7 @@ class Account:
         self.steps, self.bytes, self.seconds = bounds.run_steps, bounds.run_bytes, bounds.run_seconds
 
     def charge(self, steps: int, seconds: float) -> None:
-        """Take off what an expression has cost."""
+        """Subtract what an expression has cost."""
         self.steps -= steps
         self.seconds -= seconds
         self.is_used_up = self.steps < 0 or self.bytes < 0 or self.seconds < 0
@@ -184,13 +184,13 @@ class Scope:
         self.begin()
 
     def begin(self) -> None:
-        """Begin another expression: all of its bounds are left again."""
+        """Begin another expression, with all of its bounds."""
         self.steps, self.bytes, self.mark = self._whole
         if self.notes:
             self.notes.clear()
 
     def within(self, values: Mapping[str, Any]) -> Scope:
-        """Return a scope with other values and the same bounds, of which as much is left."""
+        """Return a scope with other values, and with as much left of the same bounds."""
         inner = Scope(values, self.inputs, account=self.account, inline=self.inline, look=self.look)
         inner.notes = self.notes
         inner.steps, inner.bytes, inner.mark = self.steps, self.bytes, self.mark
@@ -228,7 +228,7 @@ class Scope:
             self.account.check()
 
     def made(self, value: Any) -> Any:
-        """Return a value that was made, after counting its memory: that of its parts was counted when they were."""
+        """Return a value that was made, after counting its memory; its parts have been counted already."""
         if type(value) in WEIGHED:
             self.hold(sys.getsizeof(value))
         return value

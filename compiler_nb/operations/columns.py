@@ -23,7 +23,7 @@ def _ordered(column: Any) -> Any:
     """Return a column that its library orders: as Python does, an ordered category in its own order."""
     dtype = column.dtype
     if type_name(dtype) == "CategoricalDtype" and not dtype.ordered:
-        # By their values; whole numbers cannot be made of the column itself, for nothing among them means missing.
+        # By their values: the column itself cannot become whole numbers, because none of them means missing.
         return column.cat.set_categories(_ordered(dtype.categories).sort_values(), ordered=True)
     if dtype.kind not in "biufmM" and type_name(dtype) not in ("CategoricalDtype", "StringDtype"):
         raise ItemByItem
@@ -80,4 +80,4 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "sorted": _sorted,
     "round": lambda column, ndigits=None: column.round(ndigits or 0),
 }
-"""Each is given a column, and what Python's own takes besides; it may raise ItemByItem."""
+"""Each takes a column, and the further arguments of Python's own function; it may raise ItemByItem."""

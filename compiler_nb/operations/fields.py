@@ -41,7 +41,7 @@ def read_field(value: Any, name: str) -> Any:
         raise KeyError(name)
     names = declared(type(value))
     if name in names:
-        # A NamedTuple's fields are items; of any other class the value itself is not asked, even if it wants to be.
+        # A NamedTuple's fields are items; a value of any other class is not asked, whatever it defines.
         index = names.index(name)
         return tuple.__getitem__(value, index) if is_a(value, tuple) else object.__getattribute__(value, name)
     shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

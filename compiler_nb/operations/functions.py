@@ -52,7 +52,7 @@ def to_text(parts: list[str], scope: Scope) -> str:
 
 
 def _spend_on_text(size: int, scope: Scope) -> None:
-    """Spend what it costs to make a text of this many characters; raise if it would be too large."""
+    """Pay for making a text of this many characters; raise if it would be too large."""
     bound(size, TEXT, "characters of text")
     scope.spend(size // CHARACTERS)
 
@@ -162,7 +162,7 @@ def _sorted(scope: Scope, values: Any, *, key: Callable[[Any], Any] | None = Non
     if key is None:
         return found
     ordered = [items[at] for at in found]
-    for used in (keys, found):  # one after the other: to let go of millions of numbers takes long, too
+    for used in (keys, found):  # one after the other, because freeing millions of numbers takes long, too
         used.clear()
     return ordered
 
@@ -267,7 +267,7 @@ def _is_small(value: Any) -> bool:
 def _round(scope: Scope, number: Any, ndigits: Any = None) -> Any:
     if abs(whole(ndigits) or 0) > DIGITS // 10:
         raise ExpressionError(f"round() takes at most {DIGITS // 10} digits")
-    if kind_of(number) == "ndarray":  # which has no `round` of Python's
+    if kind_of(number) == "ndarray":  # which does not support Python's `round`
         return number.round(ndigits or 0)
     bound(size_of(number), BITS, "bits")
     return round(number, ndigits) if ndigits is not None else round(number)
@@ -315,12 +315,12 @@ def apply_function(name: str, scope: Scope, args: list[Any], kwargs: dict[str, A
 
 
 def call(function: Callable[..., Any], name: str, scope: Scope, /, *args: Any, **kwargs: Any) -> Any:
-    """Call what stands in one of the lists; arguments that it does not take are an error which says what it takes."""
+    """Call an entry of one of the lists; arguments that it does not take are an error that says what it takes."""
     try:
         return function(scope, *args, **kwargs)
     except TypeError as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
-            raise  # from within: Python's own words fit
+            raise  # raised inside it: Python's own words fit
         # Python would name a function of ours, and count arguments that no plan gives.
         own = [*inspect.signature(function).parameters.values()][2 if name.startswith(".") else 1 :]
         takes = ", ".join(str(each.replace(annotation=each.empty)) for each in own)
@@ -393,7 +393,7 @@ KEYWORDS: Final[dict[str, frozenset[str]]] = {
     "zip": frozenset({"strict"}),
 }
 DICTS: Final = frozenset({dict, OrderedDict, defaultdict, Counter})
-"""The types whose methods are those of dicts: tools return counts and groups as these."""
+"""The types that have the methods of dicts: tools return counts and groups as these."""
 OF_NUMBERS: Final[dict[str, Callable[..., Any]]] = {"round": _rounded, "item": lambda scope, number: number}
 """Methods of the numbers that come out of tables: NumPy's in pandas, Python's here."""
 METHODS: Final[dict[str, dict[type, Callable[..., Any]]]] = {

@@ -1,4 +1,4 @@
-"""How large what an operator or a selection makes of tables would be, before it is made.
+"""How large the result of an operator or a selection on tables would be, before it is made.
 
 Most results are as large as the tables. They grow where labels that occur several times are matched with each other,
 where a column is matched with the names of a table's columns, where dimensions are combined, where a column is
@@ -52,7 +52,7 @@ def check_selection(table: Any, key: Any) -> None:
 def check_place(table: Any, place: str, key: Any) -> None:
     """Raise an ExpressionError if `table.loc[key]` or `table.iloc[key]` would be too large: rows by columns."""
     if kind_of(table) not in ("DataFrame", "Series"):
-        return  # what has no places is refused where it is read
+        return  # what has no positions is refused when it is read
     cells = 1
     for number, labels in enumerate((table.index, table.columns) if kind_of(table) == "DataFrame" else (table.index,)):
         each: Any = key[number] if type(key) is tuple and number < len(key) else None if number else key
@@ -67,7 +67,7 @@ def check_place(table: Any, place: str, key: Any) -> None:
 
 
 def _check_taken(table: Any, key: Any, rows: int) -> None:
-    """Raise an ExpressionError if so many rows, of which a list of keys names some many times, held too much text."""
+    """Raise an ExpressionError if so many rows held too much text: a list of keys may name a row many times."""
     if kind_of(table) != "ndarray" and (texts := packed(table)):
         check_text(_taken(texts, key, rows), bytes_of(table))
 
@@ -85,7 +85,7 @@ def _is_many(key: Any) -> bool:
 
 
 def _check_mask(table: Any, key: Any) -> bool:
-    """Whether a key is a mask, which selects nothing twice; its labels are matched with the table's: that may grow."""
+    """Whether a key is a mask, which selects nothing twice; matching its labels with the table's may make it grow."""
     kind = kind_of(key)
     if kind == "DataFrame":
         check_cells([joined(table.index, key.index) * key.shape[1]], table.size + key.size)
@@ -121,7 +121,7 @@ def check_operator(sign: str, left: Any, right: Any) -> bool:
 
 
 def _joined_texts(sign: str, left: Any, right: Any, cells: int, characters: int) -> Iterator[int]:
-    """Yield how many characters there are at most in `left sign right`, of which the tables have so many."""
+    """Yield how many characters there are at most in `left sign right`, if the tables have so many."""
     times = _most(left) * _most(right) if sign == "*" else 1
     others = [part for part in (left, right) if not kind_of(part)]
     if others or cells <= max(left.size, right.size):
@@ -131,7 +131,7 @@ def _joined_texts(sign: str, left: Any, right: Any, cells: int, characters: int)
 
 
 def _most(part: Any) -> int:
-    """Return how often a text is repeated at most that is multiplied by this."""
+    """Return how often a text is repeated at most if it is multiplied by this."""
     if type(part) is int:
         return max(part, 1)
     if kind_of(part) == "DataFrame":
@@ -161,7 +161,7 @@ def _cells(left: Any, right: Any) -> int:
 
 
 def check_result(name: str, table: Any, given: dict[str, Any]) -> None:
-    """Raise an ExpressionError if what an idiom of a table gives would be too large; of a function table is None."""
+    """Raise an ExpressionError if the result of an idiom would be too large; table: None for a function."""
     base = base_of(table) if view_of(table) else table
     is_numeric = name in _NUMERIC or (name == "transform" and given.get("func") in ("sum", "prod"))
     if is_numeric and base is not None and has_objects(selected_of(table) if view_of(table) else base):
@@ -265,7 +265,7 @@ def _melted(table: Any, given: dict[str, Any]) -> list[int]:
 
 
 def _counted(word: str) -> Callable[[Any, dict[str, Any]], list[int]]:
-    """Return the size of what makes a result for each of a list, such as quantiles."""
+    """Return the size of what gives a result for each entry of a list, such as quantiles."""
     return lambda table, given: [table.size * len(_listed(given.get(word)))]
 
 
@@ -284,4 +284,4 @@ _SIZES: Final[dict[str, Callable[[Any, dict[str, Any]], Iterable[int]]]] = {
     "quantile": _counted("q"),
     "pd.cut": _cut,
 }
-"""How many cells an idiom makes at most, of the table and its arguments by name; the cheapest bound first."""
+"""How many cells an idiom makes at most, given the table and its arguments by name; the cheapest bound first."""

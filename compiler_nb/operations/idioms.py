@@ -1,4 +1,4 @@
-"""What a plan may ask of tables: pandas as everybody writes it, as far as that computes and does nothing else.
+"""What a plan may ask of tables: common pandas, as far as it only computes.
 
 Theory of operation
     METHODS holds a row for each idiom: whose method it is, and which arguments a plan may give it. Each is the
@@ -187,7 +187,7 @@ ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
 }
 """What may be read of a table or a view without a call, before a column or a label of the same name."""
 _RENAMED: Final = {"dayofweek": "day_of_week", "weekday": "day_of_week", "dayofyear": "day_of_year"}
-"""Names that everybody writes, and that pandas is about to drop."""
+"""Common names that pandas is about to drop."""
 PLACES: Final = frozenset({"loc", "iloc"})
 """What reads rows and cells of a table by a key in brackets."""
 
@@ -199,19 +199,19 @@ INSTEAD: Final = {
     "max": "max(value)", "min": "min(value)", "mean": "sum(value) / len(value)", "astype": "[int(x) for x in value]",
     "isin": "value in others", "drop_duplicates": "list(dict.fromkeys(value))",
 }  # fmt: skip
-"""What to write of plain values, which have no such methods."""
+"""What to write for plain values, which have no such methods."""
 
 OF_TABLES: Final = {
     "transform": 'group it first, value.groupby("key")["x"].transform("mean")',
     "replace": 'write value.str.replace("a", "b") for texts, or merge with a table of the old and the new values',
 }
-"""What to write of a table or a column that has no such method."""
+"""What to write for a table or a column, which has no such method."""
 
 # -------------------------------------------------------------------- what arrays do
 
 
 def _of_present(name: str) -> Callable[..., Any]:
-    """Return what NumPy's own method gives of the items that are not missing; nan if there are none."""
+    """Return what NumPy's own method gives for the items that are not missing; nan if there are none."""
 
     def summary(array: Any, **kwargs: Any) -> Any:
         rest = present(array)

@@ -1,8 +1,8 @@
 """How many rows there would be, and how much text, if the rows of two tables were matched: by their labels or by keys.
 
-A label that occurs several times on both sides is matched with each of its equals. That is not counted, which takes as
-long as to match them, if less tells enough: where no key occurs twice on one side, each row of the other has one match
-at most; otherwise as many as the most frequent key has rows.
+A label that occurs several times on both sides is matched with each of its equals. Counting that takes as long as
+matching them, so cheaper bounds go first: if no key occurs twice on one side, each row of the other has one match at
+most; otherwise as many as the most frequent key has rows.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from compiler_nb.operations.tables import kind_of
 from compiler_nb.text import type_name
 
 _EXACT: Final = 2**53
-"""Whole numbers below this, either way, are as exact as fractions."""
+"""Whole numbers up to this, positive or negative, are exact as floats."""
 _SPARSE: Final = 4
-"""Whole numbers are counted by their place if there are at most so many places for each."""
+"""Whole numbers are counted by position if there are at most this many positions for each."""
 
 
 def joined(one: Any, other: Any) -> int:

@@ -1,4 +1,4 @@
-"""Operators within bounds: what they make, and the time that they take, is weighed before."""
+"""Operators within bounds: the size of the result and the time are estimated first."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ def _of_tables(sign: str, left: Any, right: Any, scope: Scope) -> Any:
 
 def _spend_on_tables(sign: str, left: Any, right: Any, scope: Scope) -> None:
     scope.heavy(left, right)
-    if check_operator(sign, left, right):  # each item is tried within bounds, for the library has none
+    if check_operator(sign, left, right):  # each item is tried within bounds, because the library has none
         if len({part.size for part in (left, right) if kind_of(part)}) > 1:
             raise ExpressionError("columns of objects can be combined only if they are equally long: use a tool")
         parts = [cells(part) if kind_of(part) else repeat(part) for part in (left, right)]
         for each, other in zip(*parts, strict=False):
-            with suppress(ArithmeticError, TypeError):  # of what is missing; the library goes around it
+            with suppress(ArithmeticError, TypeError):  # for what is missing, which the library skips
                 apply_operator(sign, each, other, scope)
 
 
@@ -200,7 +200,7 @@ def searched(
 ) -> Iterator[tuple[int, list[Any] | tuple[Any, ...]]]:
     """Yield the parts of items that are searched for a value, each with its place, and pay for that.
 
-    More is paid if the items must be compared part by part. Comparing a float with a Decimal takes long.
+    More is paid if the items must be compared part by part: comparing a float with a Decimal takes long.
     """
     bound(len(items), ITEMS, "items to search")
     if type(value) in NESTS or type(value) in TEXTS:

@@ -2,7 +2,7 @@
 
 A pattern with nested quantifiers takes exponential time on the right text, and while it does no other thread runs.
 So a pattern may hold single characters, classes, anchors and alternatives, each alternative with at most one `*` or
-`+`, and few other quantifiers, each of one character or class. What is more is refused.
+`+`, and few other quantifiers, each of one character or class. Everything else is refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How many cells and how much text there may be in a result, and how long the texts of a table are.
 
-Lengths are upper bounds, for what is exact takes as long as the operation that is weighed. Where texts lie one behind
-the other, as in pandas' own columns of texts, their bytes are known; only of Python objects each is looked at.
+Lengths are upper bounds: exact ones take as long as the operation that is weighed. If texts are stored one after the
+other, as in pandas' own columns of texts, their bytes are known; only Python objects are looked at one by one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def check_cells(sizes: Iterable[int], given: int) -> int:
     """Raise an ExpressionError if a result would have too many cells; otherwise return how many there are at most.
 
     sizes: upper bounds, the cheapest first; one that suffices is the last that is asked for. given: the cells that are
-    there: up to twice as many are never refused, for that much memory was at hand.
+    there: up to twice as many are never refused, because that much memory was available.
     """
     return _check(sizes, max(CELLS, 2 * given), "cells")
 
@@ -55,7 +55,7 @@ def _check(sizes: Iterable[int], limit: int, what: str) -> int:
 
 
 class Contents(NamedTuple):
-    """What is in a table besides numbers and times: how many characters at most, and whether there are objects."""
+    """What a table holds besides numbers and times: how many characters at most, and whether there are objects."""
 
     characters: int
     is_mixed: bool
@@ -87,7 +87,7 @@ def is_mixed(table: Any, known: frozenset[type] = _TEXT) -> bool:
 
 
 def has_objects(table: Any) -> bool:
-    """Whether a table holds something else than numbers, truths and times."""
+    """Whether a table holds anything but numbers, booleans and times."""
     if kind_of(table) == "DataFrame":
         return any(map(has_objects, _columns(table, is_loose)))
     return is_loose(table.dtype) and (not _is_object(table) or is_mixed(table, NUMBERS))
@@ -98,7 +98,7 @@ def _is_object(column: Any) -> bool:
 
 
 def _kinds_in(column: Any, *, skipna: bool) -> str:
-    """Return what the library calls the objects of a column; it looks at texts in a third of the time of Python."""
+    """Return the library's name for the objects of a column; it looks at texts in a third of Python's time."""
     pandas = sys.modules.get("pandas")
     if pandas is None:
         return ""
@@ -106,7 +106,7 @@ def _kinds_in(column: Any, *, skipna: bool) -> str:
 
 
 def is_loose(dtype: Any) -> bool:
-    """Whether what a column of this type holds has no fixed size: texts and objects."""
+    """Whether the values of a column of this type have no fixed size: texts and objects."""
     return dtype.kind in "OUSTV" and type_name(dtype) not in _FIXED
 
 
@@ -121,7 +121,7 @@ def _columns(table: Any, is_meant: Any) -> list[Any]:
 
 
 def is_packed(dtype: Any) -> bool:
-    """Whether the texts of a column lie one behind the other: what is taken is copied, and their bytes are known."""
+    """Whether the texts of a column are stored one after the other: their size is known, and a selection copies them."""
     name = type_name(dtype)
     return (name == "StringDtype" and dtype.storage == "pyarrow") or (name == "ArrowDtype" and dtype.kind == "U")
 
@@ -185,7 +185,7 @@ def longest_text(value: Any) -> int:
 def written(table: Any) -> int:
     """Return how many characters a column takes at most if its cells become texts; texts stay as they are.
 
-    Raises ExpressionError if it holds objects that are no plain values: each would write itself as it likes.
+    Raises ExpressionError if it holds objects that are not plain values, because their text may have any length.
     """
     dtype, name = table.dtype, type_name(table.dtype)
     if is_packed(dtype):

@@ -1,4 +1,4 @@
-"""What adding up texts and lists copies, before it is done.
+"""How much a sum of texts or lists copies, before it is made.
 
 The sum of a column of texts is all of them in one text. pandas adds them one by one, and each step copies what is there
 so far: rows times characters, in one go that nothing can stop. Columns of numbers are known by their type alone.
@@ -16,7 +16,7 @@ from compiler_nb.operations.tables import base_of, cells, keys_of, kind_of, view
 COPIED: Final = 10_000_000_000
 """Characters, or items of lists, that a sum may copy: about a second."""
 _ADDS: Final = frozenset({"sum", "mean", "std", "var"})
-"""What adds the objects of an array up; of a table or a column, only a sum does."""
+"""Methods that add up the objects of an array; those of a table or a column are added only by a sum."""
 _GROWS: Final = frozenset({str, bytes, list, tuple})
 _BY_NAMES: Final = frozenset({"agg", "aggregate", "pivot_table"})
 

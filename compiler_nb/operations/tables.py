@@ -57,7 +57,7 @@ def base_of(view: Any) -> Any:
 
 
 def selected_of(view: Any) -> Any:
-    """Return the columns that are chosen of a view, as in `groupby("a")[["b"]]`; otherwise all that are no keys."""
+    """Return the columns that a view selects, as in `groupby("a")[["b"]]`; otherwise all that are not keys."""
     table, chosen, keys = base_of(view), vars(view).get("_selection"), keys_of(view)
     if kind_of(table) != "DataFrame" or (chosen is None and not keys):
         return table
@@ -65,7 +65,7 @@ def selected_of(view: Any) -> Any:
 
 
 def keys_of(view: Any) -> frozenset[Any]:
-    """Return the columns by which a view groups its table: they are no part of what it gives."""
+    """Return the columns by which a view groups its table: they are not part of its result."""
     return frozenset(vars(view).get("exclusions", ()))
 
 
@@ -84,7 +84,7 @@ def plain(value: Any) -> Any:
 
 
 def items(table: Any) -> Any:
-    """Return what is iterated of a table; numbers as Python's."""
+    """Return what iterating over a table gives; numbers as Python's."""
     # `tolist` would make numbers of nanoseconds of an array's dates.
     if kind_of(table) == "DataFrame" or (kind_of(table) == "ndarray" and (table.ndim != 1 or table.dtype.kind in "mM")):
         return table

@@ -1,7 +1,7 @@
-"""How much text what an idiom makes of a table would hold, before it is made.
+"""How much text the result of an idiom would hold, before it is made.
 
-Texts get longer where each match is replaced, where numbers are written, where a text is put into many cells, and
-where a text that is there once, such as a category or the name of a column, is copied for each row.
+Texts get longer if each match is replaced, if numbers are written, if a text is put into many cells, and if a text
+that exists once, such as a category or the name of a column, is copied for each row.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LONGEST_DAY: Final = datetime(2024, 9, 25, 23, 59, 59, 999_999)  # noqa: DTZ001
 
 
 def check_texts(name: str, table: Any, given: dict[str, Any]) -> None:
-    """Raise an ExpressionError if what an idiom gives would hold too much text; of a function table is None."""
+    """Raise an ExpressionError if the result of an idiom would hold too much text; table: None for a function."""
     if name not in _TEXTS:
         return
     if "pat" in given:
@@ -82,7 +82,7 @@ def _pieces(column: Any, pattern: Any, as_pattern: bool, limit: Any, rows: int) 
 
 
 def _as_text(table: Any, given: dict[str, Any]) -> Iterator[int]:
-    """Yield how many characters all cells take as text that become texts."""
+    """Yield how many characters the cells that become texts take."""
     kinds = given.get("dtype")
     if kind_of(table) == "DataFrame":
         names = enumerate(table.columns)
@@ -176,4 +176,4 @@ _TEXTS: Final[dict[str, Callable[[Any, dict[str, Any]], Iterable[int]]]] = {
     "transform": _repeated,
     **dict.fromkeys(("lower", "upper", "title", "strip", "get"), _copied),
 }
-"""How many characters an idiom makes at most, of the table and its arguments by name; the cheapest bound first."""
+"""How many characters an idiom makes at most, given the table and its arguments; the cheapest bound first."""

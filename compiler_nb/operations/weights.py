@@ -1,4 +1,4 @@
-"""What values are, without asking them, and how many steps it costs to copy, compare, hash or list them.
+"""What values are, without running their code, and how many steps it costs to copy, compare, hash or list them.
 
 No attribute of a value is read here or in the files that use this, except of tables and of a few exact types of the
 standard library. A value is judged by its type alone, and a text or a sequence is as long as its built-in type says,
@@ -47,13 +47,13 @@ _VISIT: Final = 20
 _NESTED, _MEMBER = 15, 10
 """How many flat items comparing one more container takes, and one member of a set or dict."""
 _DEEP: Final = 3
-"""How deep a tuple is looked into that may equal another."""
+"""How deep a tuple that may equal another one is looked into."""
 _SHORT: Final = 60
 _UNIQUE: Final = sys.hash_info.modulus
-"""Whole numbers below this, either way, have hashes of their own, but for -1 and -2."""
+"""Whole numbers up to this, positive or negative, have different hashes, except -1 and -2."""
 TEXTS: Final = (str, bytes, bytearray, UserString)
 OWN: Final = (UserString, UserList)
-"""Sequences whose memory is not measured, for their contents are elsewhere."""
+"""Sequences whose memory is not measured, because their contents are elsewhere."""
 _SEQUENCES: Final = (*TEXTS, list, tuple, deque, UserList)
 _HASHED: Final = frozenset({dict, set, frozenset})
 
@@ -88,7 +88,7 @@ def size_of(value: Any) -> int:
 
 
 def whole(value: Any) -> int | None:
-    """Return the whole number that Python takes a value for, as in an index; None if it is not a whole number."""
+    """Return the whole number that a value means to Python, as in an index; None if it means none."""
     try:
         return operator.index(value)
     except Exception:  # noqa: BLE001 - it has no index, as most values, or is a user's object that raises anything
@@ -117,7 +117,7 @@ def weigh(value: Any) -> int:
 
 
 def spend_on_parts(value: Any, scope: Scope, most: int = COMPARED) -> None:
-    """Spend what it costs to compare or hash a value: its parts at all depths, shared parts each time they occur.
+    """Pay for comparing or hashing a value: for its parts at all depths, and shared parts each time they occur.
 
     Raises ExpressionError if there are more than `most`, counted in flat items of a list.
     """
@@ -152,7 +152,7 @@ def _is_heavy(value: Any) -> bool:
 
 
 def spend_on_hashes(members: Collection[Any], scope: Scope) -> None:
-    """Spend what it costs to compare members of a set, or keys of a dict, that have equal hashes.
+    """Pay for comparing members of a set, or keys of a dict, that have equal hashes.
 
     The hash of a text is random, that of a number or a tuple is not: anyone can write thousands that hash alike.
     Raises ExpressionError if too many do.
@@ -238,7 +238,7 @@ def items_of(source: Any, scope: Scope) -> Iterator[Any]:
 
 
 def _iterated(source: Any, scope: Scope) -> Any:
-    """Return what is iterated of a table, with Python's numbers; anything else as it is, but never an iterator."""
+    """Return what iterating over a table gives, with Python's numbers; other values as they are, but no iterator."""
     if view_of(source) == "DataFrameGroupBy":
         scope.heavy(base_of(source))
         bound(len(source), RUN, "groups")

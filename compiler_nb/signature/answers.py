@@ -1,7 +1,7 @@
-"""The type that an answer is to have: how it is told to models, and how a value is made one of it.
+"""The type that an answer is to have: how models are told, and how a value is converted to it.
 
 A value is converted if nothing is lost and nothing is read into it: "3" is taken for a float, and a dict for a
-dataclass, but True is no number, nor is the text "NaN", and a number is no date.
+dataclass, but True and the text "NaN" are not numbers, and a number is not a date.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ PROBLEMS: Final = 3
 _NUMBERS: Final = (int, float, complex, decimal.Decimal)
 _TIMES: Final = (dt.date, dt.time, dt.timedelta)
 _OWN: Final = frozenset({"value_error", "assertion_error"})
-"""Faults that a check of the user's own words: the words may hold contents."""
+"""Faults that the user's own checks word, so that the words may hold contents."""
 _ROWS: Final = {"type": "array", "items": {"type": "object"}}
 
 
 class WrongAnswer(ValueError):
-    """A value has not the type that was wanted.
+    """A value does not have the type that was wanted.
 
     problem: what is wrong with it, without any of its contents; told: the same in the words of the user's own checks;
     came: the value, shortened, and what is wrong with it; said: the whole text of the model that gave it, "" if none
@@ -183,7 +183,7 @@ class AnswerType:
 
 
 def answer_type_of(given: Any) -> AnswerType | None:
-    """Return the type that an argument means, None if it is None. Raises ValueError if it is no type."""
+    """Return the type that an argument means, None if it is None. Raises ValueError if it is not a type."""
     return given if given is None or isinstance(given, AnswerType) else AnswerType(given)
 
 
@@ -207,7 +207,7 @@ def _without_enums(data: Any) -> Any:
 
 
 def _finite(text: str) -> float | str:
-    """Return a number of JSON; one that no float can hold stays a text, as NaN does, which JSON does not have."""
+    """Return a number of JSON; one that a float cannot hold stays a text, and so does NaN, which JSON does not have."""
     number = float(text)
     return number if math.isfinite(number) else text
 

@@ -33,7 +33,7 @@ class Parameter(NamedTuple):
 class Signature:
     """What a function of this name takes and returns; `bind` checks and binds the arguments of one call."""
 
-    # What an engine reads for each call has slots: CPython reads them fast whatever else an instance keeps.
+    # What an engine reads for each call has slots, because CPython reads them fast.
     __slots__ = ("__dict__", "__weakref__", "function", "name")
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
@@ -163,7 +163,7 @@ class Signature:
         return problems
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the arguments as the function gets them: named ones in their places, types as declared.
+        """Return the arguments as the function gets them: named ones at their positions, types as declared.
 
         A value is converted only if nothing is lost (1 to 1.0, a dict to the model that it describes). Raises
         ArgumentError if it cannot be converted, or if arguments are missing, unknown or too many.
@@ -176,7 +176,7 @@ class Signature:
                 pairs = zip(self._checks, args)  # noqa: B905 - as many, and `strict` takes as long as three checks
                 return tuple([check(value) if check else value for check, value in pairs]), kwargs
             except (ValueError, TypeError):
-                return tuple(map(self._checked, in_order, args)), kwargs  # which says what is wrong with which
+                return tuple(map(self._checked, in_order, args)), kwargs  # it says which is wrong, and why
         problems = self.fit(args, kwargs)
         if problems:
             raise ArgumentError(f"{self.name} {'; '.join(problems)}: {self.signature}")

@@ -124,7 +124,7 @@ def _is_special(found: Any) -> bool:
 
 
 def is_type(found: Any) -> bool:
-    """Whether something may stand as a type in an annotation."""
+    """Whether something may be a type in an annotation."""
     plain = isinstance(found, type | types.GenericAlias | types.UnionType | typing.NewType | typing.TypeVar)
     return plain or _is_special(found) or typing.get_origin(found) is not None
 

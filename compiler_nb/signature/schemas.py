@@ -1,7 +1,8 @@
 """JSON schemas as type hints: what a server says of a tool's arguments, as a function of Python would say it.
 
-A hint says less than a schema may: what it cannot say (patterns, conditions) is left to who wrote the schema. It never
-refuses what the schema takes. Nothing is fetched, and no text of a schema is evaluated: hints are made of types only.
+A hint says less than a schema may: what it cannot say (patterns, conditions) is left to the author of the schema. It
+never refuses what the schema takes. Nothing is fetched, and no text of a schema is evaluated: hints are made of types
+only.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def hint_of(schema: Any, name: str = "Value") -> Any:
 
 
 def spell_name(name: str, taken: typing.Collection[str] = (), other: str = "argument") -> str:
-    """Return a name that a plan can write, like the given one and not among those taken; other: if nothing is left."""
+    """Return a name that a plan can write, like the given one and not among those taken; other: if none is left."""
     plain = re.sub(r"\W+", "_", name, flags=re.ASCII).lstrip("_")[: NAME_LIMIT - 4]
     plain = f"{other}_{plain}" if plain[:1].isdigit() else plain or other
     plain = f"{plain}_" if iskeyword(plain) else plain

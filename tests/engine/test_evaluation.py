@@ -335,7 +335,7 @@ def test_a_heavy_argument_that_takes_too_long_is_neither_asked_for_nor_sent():
 
 
 def alone(program, tools=(same,), **options):
-    """Perform a program where there are no threads."""
+    """Perform a program without threads."""
 
     async def main():
         runners = make_runners(asyncio.get_running_loop(), 8, threads=False)
@@ -349,8 +349,8 @@ def alone(program, tools=(same,), **options):
 
 
 TABLE = pytest.importorskip("pandas").DataFrame({"a": range(300_000), "b": 1.0})
-STEPS = "takes more than 50,000 steps, the most where there are no threads: use a tool"
-CELLS = "a table has 600,000 cells, more than 500,000, the most where there are no threads: use a tool"
+STEPS = "takes more than 50,000 steps, the most without threads: use a tool"
+CELLS = "a table has 600,000 cells, more than 500,000, the most without threads: use a tool"
 
 
 @pytest.mark.parametrize(
