@@ -1,6 +1,6 @@
 """What a plan may write for an argument, as data: the domain of a type.
 
-A domain says which literals are written; a reference may stand in the place of each. What cannot be written as a
+A domain says which literals are written; a reference may stand in place of each. What cannot be written as a
 literal (a DataFrame, a connection) has the domain "opaque": only references.
 """
 
@@ -26,7 +26,7 @@ DomainKind = Literal[
     "record", "union", "opaque",
 ]  # fmt: skip
 LEVELS: Final = 3
-"""How deep containers are written within each other."""
+"""How deep written containers nest."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class _Dollars(Speller):
         return self.share(series("@", one_of(*self.inputs), self.steps) if self.inputs else NEVER)
 
     def special(self, spot: Spot) -> Phrase:
-        """Return the rule of what is no plain character in a text."""
+        """Return the rule of what is not a plain character in a text."""
         result = series("${", self.ids(spot), self.steps, "}")
         return self.share(one_of(ESCAPES, "$$", result))
 
@@ -67,7 +67,7 @@ class _Dollars(Speller):
         return series('"', self.body(but('"\\'), ESCAPES), '"')
 
     def plain(self) -> Phrase:
-        """Return the rule of a text without results, of which a plan says what it is for."""
+        """Return the rule of a text without results, such as an instruction."""
         return series('"', self.body(but('"\\$'), ESCAPES), '"')
 
 
@@ -121,7 +121,7 @@ class JsonSpeller(_Dollars):
         return one_of(series(self._head(spot), one_of(answer, join)), joined if self._is_behind(spot) else NEVER)
 
     def _is_behind(self, spot: Spot) -> bool:
-        """Whether a line stands behind another."""
+        """Whether a line follows another one."""
         return spot.line > self.leeway.first
 
     def _head(self, spot: Spot) -> Phrase:

@@ -60,7 +60,7 @@ Phrase: TypeAlias = Word | Chars | Use | Series | OneOf | Repeat
 
 NOTHING: Final = Series(())
 NEVER: Final = OneOf(())
-"""What cannot be written at all."""
+"""The rule for what cannot be written at all."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ _TIME: Final = series(one_of(series(Chars((("0", "1"),)), _DIGIT), series("2", C
 STEPS: Final = 4
 """Most parts of a path to an item."""
 MOST_NAMES: Final = 24
-"""Up to so many results a list of their names is no longer than they are; beyond, the rules would grow too large."""
+"""Up to this many results, a list may name each of them; with more, the rules would grow too large."""
 
 
 class Leeway(NamedTuple):
@@ -101,7 +101,7 @@ def but(characters: str) -> Chars:
 
 
 class Given(NamedTuple):
-    """An argument or a field as it is written; whether it must be given; whether all behind it hang on it."""
+    """An argument or a field as it is written; whether it must be given; whether all that follow need it."""
 
     rule: Phrase
     required: bool
@@ -155,7 +155,7 @@ class Speller:
         return [*self.earlier, *map(self.id, range(self.leeway.first, spot.line))]
 
     def names(self, rule: Phrase, spot: Spot) -> Phrase:
-        """Return the rule of names of results, no more than there are: a small model would go on for ever."""
+        """Return the rule of names of results, no more than there are: a small model would go on forever."""
         count = len(self.above(spot))
         if count > MOST_NAMES:
             return several(rule)

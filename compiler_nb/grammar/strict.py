@@ -2,7 +2,7 @@
 
 There every field must be given, and there are neither patterns nor lists of fixed places nor dicts with free keys. So a
 reference is any text, a task may refer to a later one, and a call with optional arguments is one of several objects.
-What this schema cannot say (also how many tasks there are at least) is checked as ever, and repaired.
+What this schema cannot say (also how many tasks there are at least) is checked as always, and repaired.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from compiler_nb.signature.names import is_nameable
 from compiler_nb.tool import Tool
 
 OPTIONAL: Final = 3
-"""Optional arguments of which every choice is listed; of more, only none, each alone, and all."""
+"""Most optional arguments for which every choice is listed; of more, only none, each alone, and all."""
 _REFERENCE: Final = {"type": "string", "description": "the result of an earlier task, such as $t1 or $t1.name"}
 
 

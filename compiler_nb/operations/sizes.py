@@ -121,7 +121,7 @@ def _columns(table: Any, is_meant: Any) -> list[Any]:
 
 
 def is_packed(dtype: Any) -> bool:
-    """Whether the texts of a column are stored one after the other: their size is known, and a selection copies them."""
+    """Whether the texts of a column are stored one after the other: selections copy them, and their size is known."""
     name = type_name(dtype)
     return (name == "StringDtype" and dtype.storage == "pyarrow") or (name == "ArrowDtype" and dtype.kind == "U")
 

@@ -13,7 +13,7 @@ _WORD: Final = re.compile(r"\w+|\s|[^\w\s]")
 _MOST: Final = 4_000_000
 """Most pairs of lines, or of words, that are compared: more are not looked into, but shown as dropped and added."""
 _LIKE: Final = 0.5
-"""The share of words that two passages have in common, in order, if they are marked: below that nobody reads it."""
+"""The least share of words in common, in order, for words to be marked: below that, marks are hard to read."""
 
 
 class Passage(NamedTuple):

@@ -29,9 +29,9 @@ from compiler_nb.prompts.render import LIMIT, measure, render, render_value
 from compiler_nb.text import cut, type_name, visible
 
 Share: TypeAlias = Literal["all", "summary", "none"]
-"""What of contents a model may see: all, type and size with a short preview, or the type only."""
+"""How much of contents a model may see: all, type and size with a short preview, or only the type."""
 SHARES: Final[tuple[Share, ...]] = ("none", "summary", "all")
-"""From the one that shows least of contents."""
+"""In order: the first one shows least of the contents."""
 
 TOTAL: Final = 60_000
 """Most characters of all values together in a prompt."""

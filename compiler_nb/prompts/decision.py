@@ -1,4 +1,4 @@
-"""A joiner's reply read as its decision, in the many ways in which models write it."""
+"""Reads a joiner's decision from its reply, in the many ways in which models write it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_decision(text: str) -> Answer | Replan:
     replan and reason, and a fence around the whole reply is removed.
     """
     at, thought = _skip_thoughts(text)
-    if at == len(text):  # nothing but thoughts: the first one is all that there is
+    if at == len(text):  # nothing but thoughts: the first one is all there is
         return Answer(text[thought or at :].strip(_BLANK))
     head = _HEAD.match(text, at)
     content = text[head.end() if head else at :].strip(_BLANK)
@@ -60,7 +60,7 @@ def read_decision(text: str) -> Answer | Replan:
 
 
 def is_all_thought(text: str) -> bool:
-    """Whether a reply holds nothing but thoughts: of one that is cut off these are no answer."""
+    """Whether a reply holds nothing but thoughts: if it is cut off, these are not an answer."""
     return _skip_thoughts(text)[0] == len(text)
 
 
@@ -115,7 +115,7 @@ def unfence(text: str) -> tuple[str, str] | None:
 
 
 def blocks_in(text: str) -> Iterator[str]:
-    """Yield what stands apart from the words around it: the only fenced block, and JSON on lines of its own."""
+    """Yield what is set apart from the words around it: the only fenced block, and JSON on lines of its own."""
     fenced = _FENCE.findall(text)
     if len(fenced) == 1:
         yield fenced[0][1].strip(_BLANK)

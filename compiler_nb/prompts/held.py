@@ -1,4 +1,4 @@
-"""What the replies of the joiner and of `extract` are held to, if their server takes a grammar."""
+"""The grammars of replies of the joiner and of `extract`, if their server takes a grammar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from compiler_nb.models.base import GrammarForm, ReplyGrammar
 NAMES: Final = {
     "number": "a number", "text": "a text", "list": "a list", "bool": "true or false", "date": "a date",
 }  # fmt: skip
-"""What a value is called, by its type."""
+"""The words for a value, by its type."""
 
 
 @cache

@@ -17,7 +17,7 @@ from compiler_nb.text import MOST
 PIECE: Final = 500_000
 """Cells that are looked at in one step."""
 OBJECT: Final = 20
-"""Cells that a cell of a column of objects counts for: each is asked by itself."""
+"""How many cells a cell of a column of objects counts for, because each is asked by itself."""
 MOST_CELLS: Final = 200_000_000
 """Cells that are looked at for one request, which take half a second; further columns are not counted, and say so."""
 _NEVER: Final = "biu"
@@ -56,7 +56,7 @@ def tables_in(values: Iterable[Any]) -> list[Any]:
 
 
 def is_name(label: Any) -> bool:
-    """Whether a column's label is schema, and not data, as dates are that a pivot has made columns of."""
+    """Whether a column's label belongs to the schema; it does not if a pivot made it from data, such as a date."""
     return type(label) in (str, int) or (type(label) is tuple and all(map(is_name, label)))
 
 

@@ -17,7 +17,7 @@ _LENGTH: Final = 200
 _ARGUMENT: Final = 80
 """Characters of a value that is shown in place of its name."""
 _SOURCES: Final = 3
-"""Calls that are named of a value that was computed from several."""
+"""How many of the calls that a value was computed from are named."""
 _SCALARS: Final = (str, int, float, bool, type(None))
 _DEEPEST: Final = 20
 
@@ -52,7 +52,7 @@ class Origins:
         return shorten_call(Task(task.id, task.kind, task.tool, args, kwargs), _LENGTH)
 
     def _chosen(self, task: Task) -> str | None:
-        """Return the task whose value a choice took over as it is, None if it is no such choice."""
+        """Return the task whose value a choice took over as it is, None if it is not such a choice."""
         open_trees = list(task.args) if task.kind == "expr" and type(task.args[0]) is Choice else []
         for tree in open_trees:
             if type(tree) is Choice:
@@ -78,7 +78,7 @@ class Origins:
             seen.add(id_)
             if task.kind == "expr":
                 root = task.args[0]
-                read = (root.yes, root.no) if type(root) is Choice else (root,)  # a test decides, and gives nothing
+                read = (root.yes, root.no) if type(root) is Choice else (root,)  # a test gives nothing
                 open_ids = [*references(*read), *open_ids]
             else:
                 found[self.call(id_)] = None

@@ -24,7 +24,7 @@ ELEMENTS: Final = 2_000
 """Numbers of the largest array that is shown whole."""
 DEPTH: Final = 30
 _BITS: Final = 14_000
-"""Bits of the largest integer that is written: Python refuses to write one of more than 4,300 digits."""
+"""Bits of the largest integer that is written: Python refuses to write more than 4,300 digits."""
 _BYTES: Final = 60
 _COUNTED: Final = frozenset({list, tuple, dict, set, frozenset, deque})
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -83,7 +83,7 @@ def measure(value: Any) -> str:
 
 
 class _Full(Exception):
-    """The limit is reached: it ends the writing, and is no error."""
+    """The limit is reached, which ends the writing; this is not an error."""
 
 
 class ValueWriter:

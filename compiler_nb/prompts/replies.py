@@ -17,7 +17,7 @@ from compiler_nb.plan.writers import quote
 _LINES: Final = (("\0", "\x08"), ("\x0b", "\x1f"), *CONTROLS[1:])
 """What an answer does not hold: control characters but tabs and ends of lines."""
 _BEFORE: Final = " \t\n#*_`>'\"("
-"""What may stand before an answer's first word, and could hide that it is a request for another plan."""
+"""Characters that may precede an answer's first word and could hide a request for another plan."""
 _SCALARS: Final = [{"type": each} for each in ("string", "number", "boolean", "null")]
 _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "number": {"type": "number"},
@@ -61,9 +61,9 @@ def _each(characters: str) -> tuple[tuple[str, str], ...]:
 
 
 def write_decision(form: GrammarForm, *, can_replan: bool) -> str:
-    """Return the grammar of a decision in a form. Raises ValueError for a schema: a decision is no JSON."""
+    """Return the grammar of a decision in a form. Raises ValueError for a schema, because a decision is not JSON."""
     if form not in PRINTERS:
-        raise ValueError(f"{form} cannot say a decision, which is no JSON; take {' or '.join(PRINTERS)}")
+        raise ValueError(f"{form} cannot describe a decision, which is not JSON; use {' or '.join(PRINTERS)}")
     return PRINTERS[form](decisions(can_replan=can_replan))
 
 

@@ -1,4 +1,4 @@
-"""Tables as text for a prompt: the first rows, and how many of how many these are."""
+"""Tables as text for a prompt: the first rows, and which part of the table they are."""
 
 from __future__ import annotations
 

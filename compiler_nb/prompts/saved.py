@@ -22,7 +22,7 @@ _NAME: Final = re.compile(r"[^\W\d_][\w-]{0,63}")
 _TAKEN: Final = frozenset({"auto", "list", *WORDINGS})
 """Words that mean something else where a name may stand."""
 _CONTROL: Final = re.compile(r"[^\n\t\x20-\x7e\x80-\U0010ffff]|[\x80-\x9f\ud800-\udfff\ufffe\uffff]")
-"""A character that stands in no text, but in binary data."""
+"""A character of binary data, which no text holds."""
 
 
 class SavedPrompt(NamedTuple):
@@ -106,7 +106,7 @@ def saved_prompts(history: PromptHistory | None = None) -> list[SavedPrompt]:
 
 
 def named_texts(given: Mapping[str, Any], history: PromptHistory | None) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return prompts by role with texts in the place of names, and what each text is called: "terse@1a2b…", "@1a2b…".
+    """Return prompts by role with texts instead of names, and what each text is called: "terse@1a2b…", "@1a2b…".
 
     A single word is a name if there is such a prompt, and for the planner in any case: no text of one word has its
     slots. Raises ValueError if there is no such prompt.
@@ -151,7 +151,7 @@ def problem_of(saved: SavedPrompt) -> str:
         line = text.count("\n", 0, found.start()) + 1
         return f"holds the character U+{ord(found[0]):04X} in line {line}: a prompt is text"
     if mask(text, known_secrets()) is not text:
-        return "holds a key: take it out, for what is saved is sent and stored"
+        return "holds a key: take it out, because what is saved is sent and stored"
     return check_own(saved.role, text, whole=True)
 
 

@@ -109,7 +109,7 @@ def shape_of(value: Any, looks: Looks | None = None, nested: int = 0) -> Shapes:
         # Parts from all over a long list, since its first rows are often alike.
         some = value[:: len(value) // _PARTS + 1] if kind is list or kind is tuple else islice(value, _PARTS)
         return (Many(kind.__name__, len(value), merge(shape_of(part, looks, nested + 1) for part in some)),)
-    # Libraries are known by what their classes have: none is imported, and none of them is asked.
+    # Libraries are recognised by the attributes of their classes: nothing is imported, and no object is asked.
     if all(hasattr(kind, name) for name in ("columns", "dtypes", "iloc")):
         return (_table(value, looks.notes.get(id(value), UNNOTED)),)
     if hasattr(kind, "shape") and hasattr(kind, "dtype"):
@@ -192,7 +192,7 @@ def spell_sized(shape: Shapes, levels: int = LEVELS) -> str:
 
 
 def _spell(shape: Shapes, levels: int, spell: Callable[[Any, int], str]) -> str:
-    """Return the kinds of a place, that there may be none as the last."""
+    """Return the kinds of a place in words; that there may be none comes last."""
     parts = sorted(shape, key=lambda part: part == _NONE)
     return " or ".join(part if isinstance(part, str) else spell(part, levels) for part in parts)
 

@@ -109,7 +109,7 @@ class Control:
         return self._ended.is_set()
 
     def listen(self, hear: Callable[[str, str], None]) -> None:
-        """Have a function called with a task's id and a warning that cannot wait for the loop, on any thread."""
+        """Have a function called, on any thread, with a task's id and a warning that cannot wait for the loop."""
         self._hearers.append(hear)
 
     def call(self, what: Callable[[], None]) -> None:
@@ -174,7 +174,7 @@ class Control:
     # ---------------------------------------------------------------- from the run, on its loop
 
     def begin(self, session: Session) -> None:
-        """Take what performs the run on the current loop, in the current task, and do what was asked for before."""
+        """Take the session that performs the run on the current loop, and do what was asked for before it began."""
         with self._lock:
             self._session, self._loop, self._task = session, asyncio.get_running_loop(), asyncio.current_task()
             early, self._early = self._early, []
@@ -193,13 +193,13 @@ class Control:
             hear(task, message)
 
     def halt(self, outcome: Cancelled) -> None:
-        """Stop the run, in which something has happened that it cannot go on after."""
+        """Stop the run, because something has happened after which it cannot go on."""
         self.call(partial(self._stop, outcome))
 
     def is_own(self) -> bool:
         """Whether a CancelledError that has just been caught was caused here; the task then counts as not cancelled."""
-        # asyncio counts the requests to cancel a task. One that is answered must be taken back, or a timeout or a task
-        # group around the run would still see it, and end with it.
+        # asyncio counts the requests to cancel a task. One that is answered must be taken back: otherwise a timeout or
+        # a task group around the run would still see it, and end with it.
         if self.closing and self._task is not None:
             self._task.uncancel()
         return self.closing

@@ -26,12 +26,12 @@ class Turn(NamedTuple):
 class FollowUp:
     """What earlier runs leave to a question that follows them.
 
-    runs: the runs themselves, the oldest first; turns: of them; tasks, outcomes: of all of them, by id, later ones in
-    the place of earlier ones; names: what a variable means, as an id; origins: the run that a task is of; keys: what
-    tasks are known by; outdated: of results that were made of an input which is another one by now, the input; lost:
-    why values that are done are not there; failures: why others have none, in words; effects: what became of their
-    side effects, in words; since: the mark of the last side effect; informed: whether one of the plans was written
-    after tools had returned something.
+    runs: the runs themselves, the oldest first; turns: of them; tasks, outcomes: of all of them, by id, later ones
+    instead of earlier ones; names: what a variable means, as an id; origins: the run that a task belongs to; keys: what
+    identifies tasks; outdated: the input of results that were made of one that has changed since; lost: why values that
+    are done are not there; failures: why others have none, in words; effects: what became of their side effects, in
+    words; since: the mark of the last side effect; informed: whether one of the plans was written after tools had
+    returned something.
     """
 
     runs: tuple[Any, ...] = ()
@@ -65,5 +65,5 @@ class FollowUp:
         return [task for id_, task in self.tasks.items() if id_ in wanted] if wanted else []
 
     def how(self, id_: str) -> str:
-        """Return how a task ends that is taken over (`TaskEnded.how`)."""
+        """Return `TaskEnded.how` of a task that is taken over."""
         return f"{FOLLOWED} {self.origins[id_]}"

@@ -32,7 +32,7 @@ class PastRound(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Which run last made side effects of a lineage, its process, and how many were begun in all."""
+    """Which run last made side effects in a lineage, its process, and how many were begun in all."""
 
     run: str
     owner: str
@@ -72,7 +72,7 @@ class Past:
     keys: Keys | None = None
     executing: bool = False
     follow: FollowUp | None = None
-    _is_moved: bool = field(default=False, init=False)  # whether a side effect is to be made that was not, or not so
+    _is_moved: bool = field(default=False, init=False)  # whether a side effect is to be made that was not, or was another
 
     @property
     def is_empty(self) -> bool:
@@ -102,7 +102,7 @@ class Past:
         if found is None and self.tools and nature(task, self.tools) == "effect":
             self._is_moved = True
             if self.follow is not None and self.keys is not None:
-                self.keys.by_id[task.id] = None  # it is made anew, and what reads it is new
+                self.keys.by_id[task.id] = None  # it is made again, and what reads it is new
         return found
 
     def unheard(self, progress: Progress) -> list[str]:

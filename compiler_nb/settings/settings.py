@@ -177,7 +177,7 @@ class Settings:
         return "" if chosen in PROMPTS else chosen
 
     def wording(self, role: str) -> str:
-        """Return how the package words what it says to a role: as the user chose, else as its model asks for."""
+        """Return the wording of the package's prompt for a role: the user's choice, or else what its model asks for."""
         chosen = cast("Mapping[str, str]", self.prompts).get(role, "")
         return chosen if chosen in WORDINGS else getattr(self.roles.get(role), "prompts", WORDINGS[0])
 
@@ -185,7 +185,7 @@ class Settings:
     def learns(self) -> bool:
         """Whether planners are told what tools returned before; with nothing shared, keys are not either.
 
-        Nor is a planner that is recorded or played: what it is asked must not depend on what ran before.
+        A planner that is recorded or played is not told either: its requests must not depend on earlier runs.
         """
         is_wanted = self.learn_shapes and getattr(self.planner, "learn_shapes", True)
         return is_wanted and self.share != "none"
@@ -203,7 +203,7 @@ class Settings:
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """The keys that nothing shown of a run may hold: of its models, of its tools' servers, and of providers."""
+        """The keys that must never be shown: of the models, of the tools' servers, and of providers."""
         servers = {getattr(tool, "place", None): tool for tool in self.tools.values()}
         return known_secrets((*self.roles.values(), *servers.values()))
 

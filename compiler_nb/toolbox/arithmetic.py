@@ -124,10 +124,10 @@ _OFFERED: Final = ", ".join([*sorted(_SHARED), *_OWN, *_CONSTANTS])
 
 
 class _Arithmetic(Reader):
-    """Reads arithmetic: of a plan's expressions those of numbers, and a few functions and constants of its own."""
+    """Reads arithmetic: expressions of numbers, as in plans, and a few functions and constants of its own."""
 
     def read(self, node: ast.expr) -> Tree:
-        """Return the tree of an expression; its own functions are called here, for their arguments are known."""
+        """Return the tree of an expression; its own functions are called here, because their arguments are known."""
         if not isinstance(node, _ALLOWED):
             raise Refused("expression", "only numbers, operators, brackets and functions can stand here", node)
         if isinstance(node, ast.Call):

@@ -26,7 +26,7 @@ out."""
 
 
 WORKER: Final[ContextVar[AskWorker | None]] = ContextVar("worker", default=None)
-"""How the tasks of the running run ask its worker."""
+"""How the tasks of the current run ask its worker."""
 
 
 def _no_origins(task: str, parameter: str) -> list[str]:
@@ -34,7 +34,7 @@ def _no_origins(task: str, parameter: str) -> list[str]:
 
 
 ORIGINS: Final[ContextVar[Callable[[str, str], list[str]]]] = ContextVar("origins", default=_no_origins)
-"""Which calls the arguments for a parameter of a task come from, in words; "" for one that comes from none."""
+"""Says which calls the arguments for a parameter of a task come from; "" for one that comes from none."""
 
 
 async def ask_worker(messages: tuple[Message, ...], task: str, grammar: ReplyGrammar | None) -> str:
@@ -147,7 +147,7 @@ def read_value(reply: str, type_: str, what: str = "it") -> Any:
 
 
 def _unwrap(reply: str) -> Any:
-    """Return what stands under "value", or the reply itself if it is not such an object."""
+    """Return the value of the key "value", or the reply itself if it is not such an object."""
     fence = unfence(reply)
     text = (fence[1] if fence else reply).strip()
     if not text:

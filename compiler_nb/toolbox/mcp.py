@@ -21,13 +21,13 @@ from compiler_nb.toolbox.mcp_server import Server, label_of
 from compiler_nb.toolbox.mcp_tool import McpTool
 
 WORDS: Final = frozenset({*FUNCTIONS, *RESERVED, "llm", "extract", "calculate", "frames"})
-"""Names that mean something in plans already."""
+"""Names that already mean something in plans."""
 LONGEST: Final = 200_000
 """Characters of a tool's schemas as JSON."""
 SHOWN: Final = 30
 """Tools that a repr lists."""
 LISTING: Final = Background()
-"""Where servers are asked for their tools: whoever calls `mcp_tools` waits, on whatever loop that may be."""
+"""The loop on which servers are asked for their tools, while the caller of `mcp_tools` waits."""
 NAMED: Final = 60
 """Characters of the name that a server gives itself that are kept."""
 
@@ -41,7 +41,7 @@ class McpTools(tuple[Tool, ...]):  # noqa: SLOT001 - a tuple can have none that 
     version: str
 
     def __new__(cls, tools: Iterable[Tool], server: str, version: str) -> Self:
-        """Make the tuple, and note whose it is."""
+        """Make the tuple, and note the server."""
         made = super().__new__(cls, tools)
         made.server, made.version = server, version
         return made
@@ -145,7 +145,8 @@ def _place(
     if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
         raise ToolError("url must be an address that begins with http:// or https://")
     if unfit := "headers" if command and headers else "env" if url and env else "cwd" if url and cwd else "":
-        raise ToolError(f"{unfit}= is of no use for a server that is {'started' if command else 'asked at an address'}")
+        how = "started" if command else "asked at an address"
+        raise ToolError(f"{unfit}= does not apply to a server that is {how}: leave it out")
     words = tuple(map(str, command))
     folder = None if cwd is None else os.fspath(cwd)
     return Server(label_of(words, url), words, url, dict(env or {}), dict(headers or {}), folder, seconds)
@@ -158,7 +159,7 @@ async def _list(place: Server) -> tuple[list[Any], tuple[str, str], list[str]]:
 
 
 def _check_output(listed: Any, left_out: list[str]) -> None:
-    """Take away what a tool says of its result if that cannot be read: its calls may be of use even so."""
+    """Remove what a tool says of its result if that cannot be read: its calls may be useful all the same."""
     try:
         hint_of(True if listed.output_schema is None else listed.output_schema)
     except SchemaFault as fault:

@@ -35,9 +35,9 @@ LINES: Final = 8
 _KEY: Final = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[^\s/\\:]{16,}")
 """A value that looks like a key, whatever its name is."""
 SHORTEST: Final = 8
-"""Least characters of a word of a command that may be a key: `--max-token 5` holds none; 5 stands in many results."""
+"""Fewest characters of a word of a command that may be a key: `--max-token 5` holds none, and 5 is in many results."""
 Tell: TypeAlias = Callable[[float, float | None, str | None], Awaitable[None]]
-"""Is told how far a call has come: how much is done, of how much, and in words."""
+"""Called with how far a call has come: how much is done, of how much, and in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Server:
 
     @property
     def known_by(self) -> tuple[str, ...]:
-        """What tells it from others; variables, headers and parts of an address may be keys, and do not count."""
+        """What distinguishes it from others, without variables, headers and parts of an address: these may be keys."""
         parts = urlsplit(self.url)
         return (self.label, *self.command, parts.hostname or "", str(parts.port), parts.path)
 
@@ -90,14 +90,14 @@ class Server:
         client = client_type(streams, cache=None)
         try:
             async with contextlib.AsyncExitStack() as stack:
-                async with asyncio.timeout(self.seconds):  # no scope of anyio's: it is left while the client is open
+                async with asyncio.timeout(self.seconds):  # not anyio's scope: it ends while the client is open
                     await stack.enter_async_context(client)
                 yield Connection(self, client, inspector)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - a group of errors is none of Exception's
             first = _first(error)
-            if isinstance(first, ToolError):  # of whoever holds the connection
+            if isinstance(first, ToolError):  # raised by whoever holds the connection
                 raise first from None
             inspector.cause = _why(first, self.seconds)
             raise ToolUnavailable(self.told("", inspector)) from None
@@ -227,7 +227,7 @@ def _why(error: BaseException, seconds: float, doing: str = "begin") -> str:
         return f"there is no such program: {PurePath(str(error.filename)).name}"
     if str(error) == _CLOSED:
         return ENDED
-    if type(error).__name__ == "MCPError":  # it was reached, and answers so
+    if type(error).__name__ == "MCPError":  # it was reached, and this is its answer
         return f"it refuses to {doing}: {shorten(str(error), 300)}"
     if hasattr(error, "errors"):
         return f"its answer is not what the protocol says: {_problem(error)}"

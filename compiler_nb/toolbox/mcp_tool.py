@@ -83,7 +83,7 @@ class McpTool(Tool):
             try:
                 result = await connection.call(self.title, arguments, _teller())
             except ServerLost as lost:
-                await resources.drop(place, connection)  # which takes the server's last words
+                await resources.drop(place, connection)  # until the server's last words are read
                 raise ServerLost(place.told(str(lost), connection.inspector)) from None
         if result.is_error:
             raise ToolError(to_error(result))
@@ -96,7 +96,7 @@ class McpTool(Tool):
 
 
 def _is_wrapped(schema: Any) -> bool:
-    """Whether results hold the value itself under "result", as SDKs wrap what is no object."""
+    """Whether results hold the value itself under "result", as SDKs wrap what is not an object."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     return isinstance(properties, dict) and list(properties) == ["result"] and isinstance(properties["result"], dict)
 

@@ -6,8 +6,8 @@ Theory of operation
     started here: a line has a limit, the end of what it writes to standard error is kept for error messages, and
     whatever happens to the task that holds the context, the process and all that it has started end with it. For an
     address the SDK's transport is used, with a client that bounds each answer.
-    Every message passes an Inspector, which counts those that nobody asked for, and takes out of a list of tools those
-    that the SDK would refuse the whole list for.
+    Every message passes an Inspector, which counts those that nobody asked for, and removes those tools from a list
+    for which the SDK would refuse the whole list.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _LIVING: Final[set[int]] = set()
 
 
 class Flood(Exception):
-    """A server sends more than anybody can take; the message says what."""
+    """A server sends too much; the message says what."""
 
 
 class Inspector:
@@ -51,7 +51,7 @@ class Inspector:
     def __init__(self) -> None:
         self.fault = ""  # how it broke the protocol
         self.cause = ""  # why the connection ended
-        self.stray = ""  # the first line of its standard output that was no message
+        self.stray = ""  # the first line of its standard output that was not a message
         self.left_out: list[str] = []  # what is listed but is not a valid tool, and why
         self.ended = False
         self.status: int | None = None  # how its process ended
@@ -99,7 +99,7 @@ class Inspector:
 
     @property
     def denial(self) -> str:
-        """How an address refuses to answer, with what helps against that; "" if it does not."""
+        """How an address refuses to answer, with the fix; "" if it does not."""
         if self.http in _NO_KEY:
             return f' (HTTP {self.http}: it wants another key; give one with headers={{"Authorization": "Bearer ..."}})'
         return f" (HTTP {self.http})" if self.http >= _FAULTS else ""
@@ -174,7 +174,7 @@ async def process_streams(
 
 
 async def _read(process: asyncio.subprocess.Process, to_session: Any, inspector: Inspector) -> None:
-    """Pass on the messages of a process, until it sends no more, or what nobody can take."""
+    """Pass on the messages of a process, until it sends no more, or too much."""
     import anyio  # noqa: PLC0415 - comes with the SDK
     from mcp.shared.message import SessionMessage  # noqa: PLC0415 - an extra
     from mcp_types import jsonrpc_message_adapter  # noqa: PLC0415 - as above
@@ -269,7 +269,7 @@ async def address_streams(url: str, headers: Mapping[str, str], inspector: Inspe
     from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415 - an extra
 
     timeout = httpx2.Timeout(30.0, read=None)  # the SDK's; how long a call may take is its tool's to say
-    plain = {**headers, "accept-encoding": "identity"}  # a few packed bytes may be many
+    plain = {**headers, "accept-encoding": "identity"}  # a few compressed bytes may become many
 
     async def note(response: Any) -> None:
         if response.request.method == "POST":
@@ -306,7 +306,7 @@ async def _pass_on(messages: Any, to_session: Any, inspector: Inspector) -> None
 
 
 async def _bound(response: Any) -> None:
-    """Have an answer that is not a stream of events read no further than a message may be long."""
+    """Read an answer that is not a stream of events only as far as a message may be long."""
     import httpx2  # noqa: PLC0415 - comes with the SDK
 
     if response.headers.get("content-encoding", "identity") != "identity":

@@ -1,4 +1,4 @@
-"""How charts look: colours, names along axes, and texts that are drawn as they are. Only where matplotlib is.
+"""How charts look: colours, names along axes, and texts that are drawn as they are. Imported only with matplotlib.
 
 A figure has colours of its own on white, whatever the style of the session, so that it can be read on a light page, a
 dark one and in print. Names are data: a `$` in one is drawn, and never read as a formula.
@@ -36,7 +36,7 @@ _FONTS: Final = (
     "DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei",
     "Malgun Gothic", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Arial Unicode MS",
 )  # fmt: skip
-"""Where letters are looked for: those of these that are installed."""
+"""The fonts that are searched for letters, as far as they are installed."""
 
 
 def new_axes() -> Axes:
@@ -96,7 +96,7 @@ def _fonts() -> list[Any]:
 
 
 def along(axis: Any, x: Measured | None, values: Sequence[Any] = ()) -> None:
-    """Have an axis say what x is: names, times or numbers."""
+    """Label an axis with what x is: names, times or numbers."""
     if x is not None and x.kind == "text":
         named(axis, x.names)
     elif x is not None and x.kind == "time":

@@ -1,4 +1,4 @@
-"""What of a chart's rows is drawn: lines, clouds of dots, groups, cells; and what stands for rows that are too many."""
+"""Which of a chart's rows are drawn, as lines, clouds of dots, groups or cells, and what stands for too many rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compiler_nb.toolbox.plot_axes import COLORS
 from compiler_nb.toolbox.plot_data import Measured, present
 
 POINTS: Final = 4_000
-"""Points of a line; of a longer one the least and the greatest of each piece are drawn."""
+"""Most points of a line; in a longer one, the smallest and the largest of each piece are drawn."""
 
 
 @dataclass

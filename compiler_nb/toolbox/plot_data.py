@@ -24,7 +24,7 @@ LABEL: Final = 40
 LISTED: Final = 10
 """Names of columns that an error lists."""
 VALUE: Final = "value"
-"""The name of numbers that have none."""
+"""The name of numbers that have no name."""
 PAIR: Final = ("x", "y")
 """The names of the two columns of a list of pairs."""
 TAKEN: Final = "a DataFrame, a Series, an array, a dict of columns or of numbers, or a list of numbers, pairs or dicts"

@@ -1,4 +1,4 @@
-"""Charts as figures of matplotlib: one function for each kind. Imported only where matplotlib is."""
+"""Charts as figures of matplotlib: one function for each kind. Imported only with matplotlib."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_a_value_is_allowed_and_read_with_its_type(type_):
 
 def test_a_decision_is_no_json():
     """So a server that takes schemas only is not asked to hold the joiner to one."""
-    with pytest.raises(ValueError, match="json_schema cannot say a decision, which is no JSON; take gbnf or lark"):
+    with pytest.raises(ValueError, match="json_schema cannot describe a decision, which is not JSON; use gbnf or lark"):
         decision_grammar(can_replan=True).text("json_schema")
 
 
