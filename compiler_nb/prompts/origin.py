@@ -78,7 +78,7 @@ class Origins:
             seen.add(id_)
             if task.kind == "expr":
                 root = task.args[0]
-                read = (root.yes, root.no) if type(root) is Choice else (root,)  # a test gives nothing
+                read = (root.yes, root.no) if type(root) is Choice else (root,)  # a test decides only
                 open_ids = [*references(*read), *open_ids]
             else:
                 found[self.call(id_)] = None

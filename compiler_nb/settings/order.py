@@ -72,7 +72,7 @@ class Past:
     keys: Keys | None = None
     executing: bool = False
     follow: FollowUp | None = None
-    _is_moved: bool = field(default=False, init=False)  # whether a side effect is to be made that was not, or was another
+    _is_moved: bool = field(default=False, init=False)  # whether a side effect is new or another one
 
     @property
     def is_empty(self) -> bool:
