@@ -33,7 +33,7 @@ _SAID = 300
 class Tool(Signature):
     """A function that plans may call; it stays callable.
 
-    name: its name in plans; timeout: seconds for one attempt, None for no end; retries: further attempts after a
+    name: its name in plans; timeout: seconds for one attempt, None means no limit; retries: further attempts after a
     failure; pure: equal arguments give equal values, so results may be cached; side_effects: it changes something
     outside, so it runs once, after approval, and never twice; thread: "pool", or "main" for what may not leave the
     main thread (a connection made in a cell, pyplot); provider: the provider whose limits its calls count against;

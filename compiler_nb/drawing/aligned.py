@@ -1,4 +1,4 @@
-"""Two plans as one graph: each task that stands in both has one box, and colour, mark and border say where it stands.
+"""Two plans as one graph: a task of both has one box, and colour, mark and border say in which plans it is.
 
 Each box is a group with `data-task`, the task's id, and `data-diff`, one of the kinds of `TaskDiff`. Above FULL boxes,
 tasks of one round, level, kind and tool share a box. Places are those of our own layout, the same on every machine.
@@ -42,7 +42,7 @@ GLYPHS: Final[Mapping[DiffKind, str]] = {
     "same": "=", "renamed": "=", "affected": "\N{DOWNWARDS ARROW}", "changed": "~", "added": "+",
     "dropped": MINUS,
 }  # fmt: skip
-"""The marks where only letters can be drawn."""
+"""The marks if only letters can be drawn."""
 BORDERS: Final[Mapping[str, str]] = {
     "affected": "style=dotted",
     "changed": "penwidth=2",
@@ -51,7 +51,7 @@ BORDERS: Final[Mapping[str, str]] = {
 }
 """Graphviz's attributes of boxes and arrows, by kind."""
 TALL: Final = 3_200.0
-"""Height in pixels from which on a picture with many boxes is collapsed."""
+"""A picture with many boxes is collapsed if it is higher than this, in pixels."""
 MANY: Final = 60
 LEGEND_WIDTH, LEGEND_LINE = 620.0, 24.0
 STYLE_OF_KINDS: Final = "".join(
@@ -131,7 +131,7 @@ class _Drawing:
         self.layout: Layout = with_heads(lay_out(bands, self.edges, sizes, self.graph.lines), self.graph)
 
     def _link(self, edge: Edge, kind: EdgeDiffKind) -> None:
-        """Add an arrow; between groups, one that stands in both plans counts for all."""
+        """Add an arrow; between groups, one that is in both plans counts for all."""
         if edge[0] != edge[1] and self.edges.get(edge) != "same":
             self.edges[edge] = kind if self.edges.get(edge, kind) == kind else "same"
 

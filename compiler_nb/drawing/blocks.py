@@ -1,7 +1,7 @@
 """Blocks: whole rows of tasks that read the same tasks and are read by the same tasks, as one box with few arrows.
 
-The boxes of a block stand in the rows in which they would stand without it, so that none moves up or down when a plan
-is closed: only then is it known who reads what.
+The boxes of a block keep their rows, so that none moves up or down when a plan is closed: only then is it known which
+tasks read which.
 """
 
 from __future__ import annotations

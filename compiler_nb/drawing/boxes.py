@@ -27,15 +27,15 @@ TIME_ROOM, COUNT_ROOM = 58.0, 118.0
 """Pixels beside a name for the time of a task, and for the count of a stack ("x 1,234 of 5,678")."""
 PAD, MARK, LINE = 14.0, 26.0, 46.0
 BAR_HIGH: Final = 8.0
-"""Pixels that the bar of a stack is high."""
+"""Height of a stack's bar, in pixels."""
 BLOCK_PAD, BLOCK_OVER = 14.0, 8.0
-"""Pixels that the ground of a block shows beside its boxes; and above and below, where it takes no room."""
+"""Pixels of a block's ground beside its boxes, and above and below them, where it takes no room."""
 STACK: Final = 6.0
-"""How far the boxes behind a stack show, right and below."""
+"""How far the boxes behind a stack stick out, right and below."""
 EXTRA: Final = {"expr": 10.0, "fanout": STACK, "group": STACK}
 URGENT: Final[tuple[State, ...]] = ("failed", "running", "ready", "waiting", "cancelled", "skipped", "done")
 JOINER_ROOM: Final = 80.0
-"""Pixels that a time may take within a box that has no other place for it, on both sides of its label."""
+"""Pixels for a time inside a box that has no other place for it, on both sides of its label."""
 END, MORE = "\0end", "\0more"
 
 Inside = Literal["cells", "shares", "bar"]
@@ -115,7 +115,7 @@ def end_key(number: int, rounds: int) -> str:
 
 
 def end_box(key: str, label: str, band: int) -> Box:
-    """Return the box of a round's last line; one that a joiner may read has room for its time, if it has or not."""
+    """Return the box of a round's last line; if a joiner may read it, it has room for a time."""
     box = sized(Box(key, "end", label=label, band=band))
     return box if label == "answer" else replace(box, width=2.0 * math.ceil(text_width(JOINER) / 2 + 16) + JOINER_ROOM)
 
@@ -146,8 +146,8 @@ def is_stack(box: Box) -> bool:
 def state_of(box: Box, states: Mapping[str, State]) -> State:
     """Return a task's state; for several tasks, the most urgent state that one of them has.
 
-    While an expression waits for its guarded calls, theirs is shown; so is the failure of one. A line without a name
-    is there for its calls alone: it was skipped if they all were.
+    While an expression waits for its guarded calls, their state is shown; so is the failure of one of them. A line
+    without a name is there for its calls alone: it was skipped if they all were.
     """
     if box.task:
         own = states.get(box.task, "waiting")
@@ -161,7 +161,7 @@ def state_of(box: Box, states: Mapping[str, State]) -> State:
 
 
 def text_width(text: str, *, mono: bool = False, size: float = LABEL_SIZE) -> float:
-    """Return about how many pixels a text takes, too many rather than too few."""
+    """Return about how many pixels a text takes, rather too many than too few."""
     if mono:
         return size * sum(0.61 * (1 + _is_wide(char)) for char in text)
     return size * sum(1.05 if _is_wide(char) else _PROPORTIONS.get(char, 0.85 if char.isupper() else 0.72)

@@ -25,7 +25,7 @@ RIGHT: Final = 64.0
 ROW, DENSE, MODEL, BAND = 25.0, 15.0, 17.0, 26.0
 """Height of a row, of one among many, of a model's, and of the head of a round's band."""
 MANY, LONG = 60, 30
-"""Rows from which on they are lower, and from which on the axis has its labels below as well."""
+"""With this many rows they are lower; with this many, the axis has labels below, too."""
 CLEAR: Final = 4.0
 """Pixels between a line of the critical path and the bars that it passes."""
 LETTERS: Final = 130
@@ -47,7 +47,7 @@ class Bar(NamedTuple):
 class Row(NamedTuple):
     """One line: a task's id, its label, state, bars and hover text; absent: why a task has no bars in this run.
 
-    The row of a model has neither id nor state, and the head of a round's band has no bars either.
+    The row of a model has no id and no state, and the head of a round's band has no bars.
     """
 
     id: str
@@ -104,7 +104,7 @@ class Chart(NamedTuple):
 
 
 def _wrapped(words: str, most: int) -> Iterator[str]:
-    """Yield the lines of a text; it is parted at semicolons."""
+    """Yield the lines of a text, which is split at semicolons."""
     line = ""
     for part in words.split("; ") if words else ():
         if line and len(line) + len(part) + 2 > most:
@@ -173,14 +173,14 @@ def draw_svg(chart: Chart) -> str:
 
 
 def between_heads(chart: Chart, plot: Plot) -> list[tuple[float, float]]:
-    """Return from where to where lines go down: not through the heads of bands, nor through rows of words."""
+    """Return the stretches of vertical lines, which avoid the heads of bands and rows of words."""
     gaps = [_gap(row, number, plot) for number, row in enumerate(chart.rows) if row.is_head or row.absent]
     runs = list(pairwise([HEAD - 6, *(each for gap in gaps for each in gap), plot.bottom]))[::2]
     return [(top, low) for top, low in runs if low - top > 1]
 
 
 def _gap(row: Row, number: int, plot: Plot) -> tuple[float, float]:
-    """Return from where to where a row of words keeps lines out."""
+    """Return the stretch that a row of words keeps free of lines."""
     top = plot.tops[number]
     return (top + 2, top + BAND) if row.is_head else (top, top + plot.heights[number])
 
@@ -259,7 +259,7 @@ def _bar(bar: Bar, box: tuple[float, float, float, float]) -> str:
 
 
 def _frames(row: Row, number: int, plot: Plot) -> str:
-    """Return the frames of what is on the critical path: one around the parts of a bar that touch."""
+    """Return the frames of the critical path: one around parts of a bar that touch."""
     boxes: list[tuple[float, float, float, float]] = []
     for bar in row.bars:
         if bar.critical:
@@ -288,7 +288,7 @@ def _chain(chart: Chart, plot: Plot) -> str:
 
 
 def _link(chart: Chart, plot: Plot, one: int, other: int, ended: Bar) -> Iterator[str]:
-    """Yield the pieces of the line from a row's bar to another row, without those that something in between hides."""
+    """Yield the visible pieces of the line from a row's bar to another row."""
     x, (above, below) = plot.x(ended.end), sorted((one, other))
     left, top, _, high = plot.box(chart.rows[other].bars[0], other)
     reaches = left - x <= CLEAR  # otherwise the line turns to it
@@ -353,7 +353,7 @@ def _legend(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 
 def _sample(kind: str, x: float, y: float) -> str:
-    """Return the sample that stands left of a legend's words."""
+    """Return the sample to the left of a legend's words."""
     if kind == "model":
         return _rect("cnb-think", (x, y - 2.5, 9.0, 5.0), 2) + _rect("cnb-write", (x + 9, y - 2.5, 13.0, 5.0), 2)
     if kind == "path":

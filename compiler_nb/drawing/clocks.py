@@ -1,4 +1,4 @@
-"""The times in a picture of a run: beside the name of each task how long it ran, and after how many tries.
+"""The times in a picture of a run: beside each task's name, how long it ran, and after how many tries.
 
 They are drawn over the boxes, which are as large without them: only these elements differ from run to run.
 """
@@ -19,7 +19,7 @@ from compiler_nb.trace import JOINER, Progress, role_of, spent
 
 SIZE: Final = 11.0
 ABOVE: Final = -5.0
-"""Where a time stands if its box has no room beside the name, in pixels below the box's upper border."""
+"""Where a time is if its box has no room beside the name, in pixels below the box's upper border."""
 
 
 def times_of(progress: Progress, at: float) -> dict[str, str]:
@@ -40,7 +40,7 @@ def times_of(progress: Progress, at: float) -> dict[str, str]:
 
 
 def _cached(progress: Progress) -> dict[str, str]:
-    """Return which tasks took no time because the cache knew their values, and how many items of a fan-out."""
+    """Return the tasks that took no time because the cache knew their values, and how many items of each fan-out."""
     known = [id_ for id_, end in list(progress.ends.items()) if end.how == CACHED]
     if not known:
         return {}

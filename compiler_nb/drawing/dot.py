@@ -31,9 +31,9 @@ _LOCK: Final = threading.Lock()
 """Only one thread of a process may use the Graphviz library at a time."""
 INCH: Final = 72.0
 STEEP, TURN = 0.8, 18.0
-"""How steep an arrow leaves and meets its boxes at least, and in how many pixels across it turns to be so."""
+"""The least steepness of an arrow at its boxes, and the pixels across in which it turns that way."""
 FLAT: Final = 6.0
-"""Pixels that an arrow leads down before it meets a box, at least: one that does not comes from a side."""
+"""An arrow that leads down fewer pixels than this before it meets a box comes from a side."""
 CORNER: Final = 15.0
 """The radius of the corners of a round's end."""
 WIDEST: Final = 1.2 * PAGE
@@ -101,7 +101,7 @@ def render(
     engine: "dot", or "nop2" to draw at the given places; programs: ways to run it, tried in turn.
     """
     for run in find_programs() if programs is None else programs:
-        with contextlib.suppress(Exception):  # our own layout takes over, whatever goes wrong
+        with contextlib.suppress(Exception):  # whatever goes wrong, our own layout takes over
             return run(text, format, engine)
     return None
 
@@ -182,7 +182,7 @@ def _cleared(layout: Layout, graph: Graph, skeleton: Skeleton) -> Layout:
 
 
 def _is_flat(route: Sequence[Point]) -> bool:
-    """Whether a route leaves or meets its box from a side, where its head would lie along the border."""
+    """Whether a route leaves or meets its box from a side, so that its head would lie along the border."""
     return route[1][1] < route[0][1] + FLAT or route[-2][1] > route[-1][1] - FLAT
 
 
@@ -223,7 +223,7 @@ def _drawn(routes: Mapping[Edge, tuple[Point, ...]], graph: Graph) -> dict[Edge,
 def place(graph: Graph, programs: Iterable[Program] | None = None) -> Layout | None:
     """Return Graphviz's places and routes for a graph; or None if it is missing, or changes the order of a row.
 
-    Nor is it asked about a large graph. It chooses only places across and routes: rows and heights are those of
+    It is not asked about a large graph. It chooses only places across and routes: rows and heights are those of
     `make_skeleton`, and the order in a row that of the plan. So a row is a rank, held by a node of its own, and
     invisible edges lead from each box to the next.
     """

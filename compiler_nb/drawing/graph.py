@@ -43,7 +43,7 @@ class Graph(NamedTuple):
 
     bands: the round of each box; heads: by round, what its band says, in lines; guards: the edges over which comes what
     decides whether a call is made; turns: those over which comes no value, only the turn in the order of side effects;
-    links: those over which comes what an earlier round has made; hidden: pairs that are no edges and are not drawn, but
+    links: those over which comes what an earlier round has made; hidden: pairs that are not edges and not drawn, but
     keep a last line that reads nothing below the tasks of its round.
     """
 
@@ -58,7 +58,7 @@ class Graph(NamedTuple):
 
     @property
     def order(self) -> tuple[Edge, ...]:
-        """What stands above what."""
+        """Pairs of boxes, the upper one first."""
         return self.edges + self.hidden
 
     @property
@@ -222,7 +222,7 @@ class _Draft:
         )  # fmt: skip
 
     def _edges(self, needs: Callable[[Task], Iterable[str]]) -> dict[Edge, None]:
-        """Return edges between boxes, each once: those over which each task gets what it needs."""
+        """Return the edges between boxes, each once: they lead from what a task needs to the task."""
         return _between(((need, task.id) for task in self.tasks for need in needs(task)), self.box_of)
 
     def _add_end(self, number: int, final: LastLine) -> None:
@@ -253,11 +253,11 @@ class _Draft:
         return self.bands[one] != self.bands[other] or self.boxes[one].pale
 
     def _is_upward(self, edge: Edge) -> bool:
-        """Whether an edge leads to an earlier round, where nothing that comes of it can be shown."""
+        """Whether an edge leads to an earlier round, which cannot show it anymore."""
         return self.bands[edge[0]] > self.bands[edge[1]]
 
     def _heads(self) -> dict[int, tuple[str, ...]]:
-        """Return what the heads of the bands say; the first has none, for no joiner asked for it."""
+        """Return what the heads of the bands say; the first has none, because no joiner asked for it."""
         there = sorted(set(self.bands.values()))
         return {number: head_lines(number, self.scene.rounds[number].reason) for number in there[1:]}
 

@@ -92,8 +92,8 @@ class Incremental:
     def add(self, node: str, parents: Iterable[str], size: Size, band: int = 0) -> Point | None:
         """Place a node a level below those of its parents that are placed in this band; return its centre.
 
-        band: that which was begun last. Return None if it has no place unless lower levels move: then all has to be
-        laid out anew.
+        band: that which was begun last. Return None if it has no place unless lower levels move: then everything has to
+        be laid out again.
         """
         above = [parent for parent in dict.fromkeys(parents) if parent in self.places]
         level = 1 + max((self._level_of[parent] for parent in above if parent in self._level_of), default=-1)

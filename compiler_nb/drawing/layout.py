@@ -26,7 +26,7 @@ from compiler_nb.drawing.rows import GAP, Edge, Point, Rows, Size, Vertex, assig
 from compiler_nb.drawing.ways import bend, straight
 
 PAGE: Final = 840.0
-"""Width in pixels of the boxes of a level, from which on it goes on in a further row."""
+"""A level whose boxes are wider than this, in pixels, goes on in a further row."""
 GAP_DOWN, GAP_CLOSE = 50.0, 18.0
 """Space between levels, and between the rows of one level, in pixels."""
 BAND_GAP, BAND_PAD, HEAD_LINE, HEAD_PAD = 18.0, 12.0, 18.0, 6.0
@@ -116,7 +116,7 @@ def head_height(lines: int) -> float:
 
 
 def below_head(lines: int) -> float:
-    """Return how far below the top of a band with a head its first row stands: arrows come out of the head again."""
+    """Return how far the first row stands below the top of a band with a head: arrows must come out of the head."""
     return head_height(lines) + BAND_GAP
 
 

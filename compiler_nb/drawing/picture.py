@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 from compiler_nb.models.secret import Secret, mask
 
 Forms: TypeAlias = "Mapping[str, Callable[[], str | bytes | None]]"
-"""What makes the text or the bytes of a file, by suffix; None if nothing on this machine can make the form."""
+"""Functions that make the text or the bytes of a file, by suffix; they return None if this machine cannot make it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

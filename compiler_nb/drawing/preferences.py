@@ -1,4 +1,4 @@
-"""What holds for all pictures of this process: what lays them out, and how large they are."""
+"""Preferences for all pictures of this process: what lays them out, and how large they are."""
 
 from __future__ import annotations
 

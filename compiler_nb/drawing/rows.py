@@ -21,7 +21,7 @@ LANES = 4_000
 BUS = 4
 """From this many long edges to one node, they share a lane; otherwise long edges from one node do."""
 SWEEPS = 10
-"""How often lanes are sorted anew."""
+"""How often lanes are sorted again."""
 LARGE = 2_000
 """Nodes and lanes above which fewer sweeps are made."""
 
@@ -196,7 +196,7 @@ def _wish(node: Vertex, pulls: Sequence[tuple[Vertex, float]]) -> float:
 
 
 def _firmness(node: Vertex) -> float:
-    """Return how firmly a node keeps its place: the middle of a lane firmly, its ends give way to boxes."""
+    """Return how firmly a node keeps its place: the middle of a lane does, its ends give way to boxes."""
     if not node.lane:
         return 1.0
     return 4.0 if all(each.lane for each in node.above + node.below) else 0.2

@@ -13,7 +13,7 @@ from compiler_nb.trace import JOINER, Progress, role_of
 
 
 def shown_plan(tasks: tuple[Task, ...], plan: Plan | None) -> Plan | tuple[Task, ...]:
-    """Return tasks with the last line of a plan, or only tasks if there is no plan yet: they are drawn without one."""
+    """Return the tasks with the plan's last line; without a plan, only the tasks, which are drawn without one."""
     return tasks if plan is None else Plan(tasks, plan.final)
 
 

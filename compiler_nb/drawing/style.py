@@ -76,7 +76,7 @@ STYLE: Final = "".join(
         f".cnb .cnb-edge{{fill:none;stroke:{EDGE};stroke-width:1.4}}",
         ".cnb .cnb-link{stroke-opacity:.5}",
         f".cnb .cnb-head{{font-size:12px;{use('fill', 'dim')}}}.cnb .cnb-headline{{{HIDING}}}",
-        ".cnb .cnb-turn{stroke-dasharray:11 6}",  # a dash is as long as an arrow's head, which stays whole so
+        ".cnb .cnb-turn{stroke-dasharray:11 6}",  # a dash is as long as an arrow's head, so that the head stays whole
         ".cnb .cnb-disc{fill:currentColor;stroke:currentColor;stroke-width:1.4}",
         f".cnb .cnb-mark{{fill:none;{use('stroke', 'card')};stroke-width:1.8}}",
         ".cnb .cnb-mark,.cnb .cnb-edge{stroke-linecap:round;stroke-linejoin:round}",

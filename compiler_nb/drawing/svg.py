@@ -121,7 +121,7 @@ def draw(
 
 
 def _asked(progress: Progress) -> dict[str, str]:
-    """Return what tasks sent that asked models, for the hover texts of those that sent tables and the like."""
+    """Return what tasks sent to models, for the hover texts of those that sent tables and the like."""
     told = {call.task: shown_in(call) for call in progress.calls.values() if call.task}
     costs = progress.costs.tasks
     return {id_: f"{costs[id_]}\n{sent}" if id_ in costs else sent for id_, sent in told.items() if sent}
@@ -173,7 +173,7 @@ def _page(
 
 
 def kinds_of(graph: Graph, edge: Edge) -> frozenset[EdgeKind]:
-    """Return what an edge means, besides that a value comes over it."""
+    """Return what an edge means, besides that it carries a value."""
     kinds: dict[EdgeKind, frozenset[Edge]] = {"guard": graph.guards, "turn": graph.turns, "link": graph.links}
     return frozenset(kind for kind, edges in kinds.items() if edge in edges)
 

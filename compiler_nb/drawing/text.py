@@ -64,7 +64,7 @@ def plan_text(
     *,
     items: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """Return a plan as a table that is the same for the same run: state, id, call, short value; then its last line.
+    """Return a plan as a table that is the same for equal runs: state, id, call, short value; then its last line.
 
     given: the tasks whose values the user gave, and what is said of these; costs: what tasks cost, in words, for a
     column of its own; items: how the items of fan-outs stand, in words.

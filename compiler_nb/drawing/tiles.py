@@ -1,4 +1,4 @@
-"""The boxes of two plans as one graph: what each says of a task that stands in both, or in one of them."""
+"""The boxes of two plans as one graph: what each says of a task of both plans, or of one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MINUS: Final = "\N{MINUS SIGN}"
 LABEL, CALL, CORNER = 30, 46, 20
 """Characters of a box's name, of its other lines, and of the word in its corner."""
 PAD, DISC, FIRST, LINE = 14.0, 26.0, 20.0, 16.0
-"""Pixels at the sides, for the mark, down to the first line, and from one line to the next."""
+"""Pixels: at the sides, for the mark, down to the first line, and from one line to the next."""
 SHOWN: Final = 2
 """Changes of a task that its box shows; the others are counted."""
 TITLE: Final = 600

@@ -31,7 +31,7 @@ WORDS: Final = 2 * LETTERS
 """Characters of the lines below."""
 TICKS: Final = 8
 LEAST: Final = 0.001
-"""Seconds of waiting that are worth a word."""
+"""The least waiting that is mentioned, in seconds."""
 
 
 def timeline(

@@ -1,4 +1,4 @@
-"""Ways for arrows past boxes that stand already: through the gaps between the boxes of the rows on their way."""
+"""Ways for arrows past boxes that are placed already: through the gaps between the boxes of the rows on their way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ APART: Final = 5.0
 LEFTMOST: Final = -10.0
 """How far left of all boxes an arrow may pass, within the margin of a picture."""
 SHARED: Final = 40.0
-"""Pixels of a detour that is worse than lying over another task's arrow."""
+"""A detour of this many pixels is worse than lying over another task's arrow."""
 
 
 class OpenRow:
@@ -50,7 +50,7 @@ class OpenRow:
         self.right = max(self.right, x + CLEAR - GAP)
 
     def passage(self, name: str, wish: float) -> float:
-        """Return where the arrows of a name pass: clear of all boxes, and near to a wish that counts the first time."""
+        """Return where the arrows of a name pass: clear of boxes, and near the place that the first one asked for."""
         if name not in self._passing:
             x = min(self._free(wish), key=lambda each: abs(each - wish) + SHARED * self._is_taken(each))
             self._passing[name] = x

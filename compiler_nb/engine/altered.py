@@ -5,8 +5,8 @@ Theory of operation
     another task, and whoever reads that later, or at the same time, gets something else. That cannot be undone, but it
     can be seen and told. Before a call begins its tables are marked: their labels, and the arrays that hold their
     columns; and a shallow copy is kept, so that pandas (from version 3) copies an array before it writes to it. After
-    the call the marks are compared by identity, which costs microseconds however long a table is. Only if something is
-    another object the contents are compared: pandas also joins arrays without changing what they hold.
+    the call the marks are compared by identity, which costs microseconds however long a table is. Only if an object
+    was replaced are the contents compared: pandas also joins arrays without changing what they hold.
 
     Calls may share a table at the same time. Then none of them can be told from the others, and all are named.
 
@@ -71,15 +71,15 @@ def _changes(before: Any, after: Any) -> Iterator[str]:
     if len(after) != len(before):
         yield f"{len(before):,} rows became {len(after):,}"
     elif not after.index.identical(before.index):
-        yield "its index is another"
+        yield "its index was replaced"
     if len(after.axes) == 1:
         if len(after) == len(before) and not (after.dtype == before.dtype and _same_values(after, before)):
-            yield "its values are others"
+            yield "its values changed"
         return
     was, now = list(before.columns), list(after.columns)
     if len(set(was)) < len(was) or len(set(now)) < len(now):
         if was != now or (len(after) == len(before) and not _same_values(after, before)):
-            yield "its columns are others"
+            yield "its columns were replaced"
         return
     yield from _columns("added", [label for label in now if label not in was])
     yield from _columns("dropped", [label for label in was if label not in now])

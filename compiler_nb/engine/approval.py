@@ -3,15 +3,15 @@
 Theory of operation
     A call of a tool with side effects waits until the plan is whole, and then, if no rule lets it start, until a person
     approves it with its resolved arguments. An approval holds for this task, these arguments and this code alone: it is
-    bound to their digest (values/digest.py), which is taken again when the call starts, for another tool may have
-    changed a list meanwhile, or the user the tool; if so, the person is asked anew. So they are, once, if an argument
-    has no content to compare, such as an open file. The items of a fan-out are asked for together, once the arguments
+    bound to their digest (values/digest.py), which is taken again when the call starts, because another tool may have
+    changed a list meanwhile, or the user the tool; if so, the person is asked again. An argument that has no content to
+    compare, such as an open file, is asked for twice. The items of a fan-out are asked for together, once the arguments
     of all of them are there, and get one answer. Only True approves. If nobody can be asked, the answer is no.
 
     In two cases a person is asked although a rule would let the call start: if an equal call was cut off, which may
-    have had its effect already; and, under "auto", if the plan was made after tools had returned something, for what
-    they returned may have asked for the call. In one case nobody needs to be asked: an equal call is done, and is not
-    repeated. A person who is asked for each call is told so, and may have it made again.
+    have had its effect already; and, under "auto", if the plan was made after tools had returned something, because
+    what they returned may have asked for the call. In one case nobody needs to be asked: an equal call is done, and is
+    not repeated. A person who is asked for each call is told so, and may have it made again.
 
     Approvals does not know the session: it is called with what is held and what has ended, and calls `decide` with what
     may start and what is denied.
@@ -37,7 +37,7 @@ Ask: TypeAlias = Callable[[Task, str], Awaitable[bool | str]]
 """Asks a person to approve a task with these arguments; only True approves, and AGAIN, which repeats what is done."""
 Decision: TypeAlias = Literal["go", "again", "deny", "leave"]
 """What becomes of a held call: it starts, unless an equal one is done; it starts all the same; it is denied; it is left
-out, for an equal one may have had its effect, and nobody could be asked."""
+out, because an equal one may have had its effect, and nobody could be asked."""
 Decide: TypeAlias = Callable[[str, Decision, str], None]
 """Told the id of a held call, what is decided, and why it is denied; "" if a person just said no."""
 AGAIN: Final = "again"
@@ -53,7 +53,7 @@ class Held(NamedTuple):
     """A call or a whole fan-out that waits for approval: its arguments as a person is shown them, and their digest.
 
     loose: why that digest does not show whether the arguments change, "" if it does; fanout: the id of its fan-out if
-    it is an item, else ""; note: how it ends if it is not made again, for an equal call is done, else "".
+    it is an item, else ""; note: how it ends if it is not made again because an equal call is done, else "".
     """
 
     task: Task
@@ -105,7 +105,7 @@ class Approvals:
         if doubt and asked:
             return f"{doubt}; nobody is there to approve another"
         if self.rule == "auto":
-            return "a plan made after tools had spoken needs approval: name the tool to let it start unasked"
+            return "a plan made after tools returned something needs approval: name the tool to let it start unasked"
         return "nobody is there to approve it" if asked else "side effects are not approved here"
 
     # ---------------------------------------------------------------- questions

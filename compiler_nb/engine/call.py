@@ -29,7 +29,7 @@ class Call(Protocol):
     """What the runner keeps of it, such as an asyncio task."""
 
     def note_waiting(self, seconds: float) -> None:
-        """Note that it waits for its begin, for so many seconds at most: its timeout does not count meanwhile."""
+        """Note that it waits to begin, for this many seconds at most: its timeout does not count meanwhile."""
 
     def note_begun(self) -> None:
         """Note that it begins now, if that is later than `start`: its timeout counts from here."""

@@ -47,7 +47,7 @@ class Fanouts:
         return needs(task, self._container)
 
     def _container(self, id_: str) -> str:
-        """Return "list" or "dict" for a fan-out that is read item by item, "" for anything else: it is there, whole."""
+        """Return "list" or "dict" for a fan-out that is read item by item, "" for what is read as a whole."""
         node = self.nodes.get(id_)
         if node is None or node.task.kind != "fanout" or node.readable or id_ in self.whole:
             return ""
@@ -110,7 +110,7 @@ class Fanouts:
     # ---------------------------------------------------------------- ends
 
     def collect(self, id_: str, stop: Any) -> tuple[Any, str]:
-        """Return how a fan-out ends whose items have ended, and how that came about.
+        """Return how a fan-out whose items have ended ends, and its `TaskEnded.how`.
 
         stop: what its items have ended with if its turn never came, None if it did.
         """

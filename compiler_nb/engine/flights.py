@@ -8,7 +8,7 @@ Theory of operation
 
     A call goes on with the very arguments that its mark is of, and what the cache keeps is looked at again when the
     call has ended: a value is never kept under arguments that a tool has changed meanwhile.
-    Nothing of this is paid for by a run whose tools are not pure.
+    A run without pure tools pays nothing for this.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ HELD: Final = "cache"
 """Why a ready call is held (`Node.held`) until it is known whether it must be made."""
 SMALL_PARTS: Final = 2_000
 SMALL_SIZE: Final = 400_000
-"""Up to which size arguments are looked at on the loop."""
+"""The largest size of arguments that are looked at on the loop."""
 OWN: Final = frozenset({"", CACHED})
-"""How a call ends (`TaskEnded.how`) whose value is the tool's own."""
+"""`TaskEnded.how` of calls whose values are the tool's own."""
 
 
 class PureCall(NamedTuple):
@@ -197,7 +197,7 @@ class Flights:
     # ---------------------------------------------------------------- a leader has ended
 
     def _ended(self, call: PureCall) -> None:
-        """Let the value of a call be others', if it has one of its own."""
+        """Give the value of a call to its followers, if it has one of its own."""
         log, id_ = self.host.log, call.task.id
         end = log.events[-1]  # this is called right after it
         own = type(end) is TaskEnded and end.task == id_ and end.state == "done" and end.how in OWN

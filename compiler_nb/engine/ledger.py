@@ -3,11 +3,11 @@
 Theory of operation
     A side effect is known by its tool and its resolved arguments, however it is spelled. A run's ledger holds the
     calls that it has made and those of its lineage: the runs that it goes on with, repeats, or took its plan from.
-    A run that asks a question anew starts an empty one.
+    A run that asks a question again starts with an empty one.
 
     Within one plan k equal calls are k calls. So a ledger is opened for each plan, and what was made before that is
     earlier: the plan's first call takes the first earlier one that is equal, the second call the second. One that is
-    done gives its outcome, and is not made again unless a person says so; one of which that is not known is asked for.
+    done gives its outcome, and is not made again unless a person says so; one for which that is not known is asked for.
     A call that takes nothing is made, and noted when it begins and when it ends.
 
     Without a history the runs of a lineage share one list of entries, and one of them at a time makes side effects: it
@@ -81,7 +81,7 @@ class Ledger:
     """The side effects of one run, and those before it.
 
     run: its id; entries: of its lineage, in the order in which they were begun; what this run does is added to them.
-    wary: whether an earlier run's call that failed is asked for, too, for it may have done a part of its work.
+    wary: whether a failed call of an earlier run is asked for, too, because it may have done a part of its work.
     """
 
     def __init__(self, run: str, entries: list[Entry], *, wary: bool = False) -> None:
@@ -164,7 +164,7 @@ class Ledger:
     def doubt(self, id_: str, *, wary: bool) -> str:
         """Return why a task's own call may not simply be made again, "" if it may: it may have had its effect.
 
-        wary: whether one that failed may not either.
+        wary: whether this includes one that failed.
         """
         own = self._own.get(id_)
         unclear = own is not None and (wary or own.standing != "failed")
@@ -187,7 +187,7 @@ class Ledger:
 
 
 def standing_of(mark: str, outcome: Any) -> Standing:
-    """Return what is known of a call that was begun and ended so; mark: its digest."""
+    """Return the entry of a call that began and ended with this outcome; mark: its digest."""
     if type(outcome) is Failure:
         return "doubt" if outcome.kind in UNKNOWN else "failed"
     if type(outcome) is Cancelled or type(outcome) is Skipped:
@@ -196,11 +196,11 @@ def standing_of(mark: str, outcome: Any) -> Standing:
 
 
 def not_repeated(place: Place, run: str) -> str:
-    """Return how a task of a run ends that is not made again, for it was made at that place (`TaskEnded.how`)."""
+    """Return `TaskEnded.how` of a task that is not made again because an equal call was made at that place."""
     return f"{NOT_REPEATED}: done {place.describe(run)}"
 
 
 def digest_of(tool: Tool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """Return what a call is known by: its tool and its bound arguments; of what cannot be compared only the tool."""
+    """Return what identifies a call: its tool and its bound arguments, or only the tool if these cannot be compared."""
     found = digest_call(tool, args, kwargs)
     return f"{LOOSE}{tool.name}" if found.loose else found.text

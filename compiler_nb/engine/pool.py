@@ -60,7 +60,7 @@ class ThreadJob:
         return settled(call.function(*call.args, **call.kwargs))
 
     def report_end(self) -> None:
-        """Report the end, on the loop's thread; of an abandoned job nobody wants it, so a coroutine is closed."""
+        """Report the end, on the loop's thread; an abandoned job's result is dropped, so a coroutine is closed."""
         if not self.abandoned:
             self.report(self)
         elif inspect.iscoroutine(self.outcome):

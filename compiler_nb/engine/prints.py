@@ -57,7 +57,7 @@ class Prints:
         text = mask(text, self.secrets)
         with self._lock:
             if self._labels is not None and not self._kept:
-                self.log.listeners.append(self._labels.event)  # a run that prints nothing has no listener more
+                self.log.listeners.append(self._labels.event)  # a run that prints nothing has no additional listener
             kept = self._kept.setdefault(id_, Printout())
             if new := kept.add(text):
                 self._new[id_] = self._new.get(id_, "") + new
@@ -147,5 +147,5 @@ ROUTER: Final = Router()
 
 
 def plain_stdout() -> Any:
-    """Return where to print what is no print of a tool, though it may be said while a tool runs."""
+    """Return where to print what a tool did not print, even if a tool runs at the moment."""
     return ROUTER.plain if sys.stdout is ROUTER else sys.stdout

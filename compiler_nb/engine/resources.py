@@ -73,7 +73,7 @@ class Holder:
         loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[Any] = loop.create_future()
         self._closing = asyncio.Event()
-        self.task = loop.create_task(self._keep(open_), context=Context())  # it is of no one call
+        self.task = loop.create_task(self._keep(open_), context=Context())  # it belongs to no single call
 
     async def _keep(self, open_: Open) -> None:
         try:
@@ -94,7 +94,7 @@ class Holder:
 
     @property
     def is_broken(self) -> bool:
-        """Whether what it has opened is of no use anymore, as that says itself."""
+        """Whether what it has opened says that it is broken."""
         return self.is_open and bool(getattr(self.opened.result(), "broken", False))
 
     def holds(self, value: Any) -> bool:

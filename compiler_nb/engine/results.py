@@ -1,4 +1,4 @@
-"""What a tool returned: to be awaited still, to be listed, or to be read only once."""
+"""What a tool returned: something to await, a lazy iterator to list, or a value that can be read only once."""
 
 from __future__ import annotations
 

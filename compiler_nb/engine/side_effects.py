@@ -7,7 +7,7 @@ Theory of operation
     history notes the intent, so that a crash leaves a trace. While that takes its time, the arguments may change, or
     another run may make the call: then the start is taken back, and the call is asked for again, or denied.
 
-    Calls without side effects come here for nothing.
+    Calls without side effects do not come here.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class SideEffects:
     def may_begin(self, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any], at: float, *, noted: bool) -> bool:
         """Whether a call begins; if not, it has ended, or is asked for.
 
-        at: when; noted: whether its start is in the log already, for its arguments took a thread.
+        at: when; noted: whether its start is in the log already because a thread evaluated its arguments.
         """
         task, known = node.task, self._identify(node.task, args, kwargs, at)
         if known is not None and known.standing == "done":

@@ -1,8 +1,8 @@
-"""One task in a user's hands while its run goes on: it is skipped, tried again, or given a value.
+"""What a user may do to one task while its run goes on: skip it, try it again, or give it a value.
 
 Theory of operation
     A task that is at work is stopped first, like one that times out: its end comes a moment later, and is then what the
-    user wanted. If a call with side effects turns out to have ended well by then, it is done, for that is true. If it
+    user wanted. If a call with side effects turns out to have ended well by then, it counts as done. If it
     was cut off, whether it had its effect is unknown: it is only made again if somebody approves that.
 
     What failed may go on, and with it all that was skipped for its sake. Nothing may become untrue by that. So a value
@@ -140,7 +140,7 @@ class Steering:
         """End a task that has not ended; of a fan-out its items, too."""
         session, id_ = self.session, node.task.id
         for each in (id_, owner_of(id_), *(item.task.id for item in self._items(node))):
-            session.effects.approvals.forget(each)  # what is left of a fan-out is asked for anew
+            session.effects.approvals.forget(each)  # what is left of a fan-out is asked for again
         attempt = session.attempts.get(id_)
         if attempt is not None:
             session.stop(attempt, partial(self._stopped, attempt, outcome, how))
@@ -264,7 +264,7 @@ class Steering:
         return is_open and not set(family).isdisjoint(node.task.dependencies)
 
     def _too_late(self, family: Collection[str], given: str) -> dict[str, str]:
-        """Return those that would be made, or read, after what comes after them in the plan; with what has begun."""
+        """Return the tasks that would start after one that follows them in the plan, with that one, which has begun."""
         session = self.session
         if session.schedule.turns is None:
             return {}

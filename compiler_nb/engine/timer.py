@@ -1,4 +1,4 @@
-"""One timer of a loop for all that a session waits for: timeouts of attempts, graces, pauses between retries."""
+"""One timer for everything that a session waits for: timeouts of attempts, graces, pauses between retries."""
 
 from __future__ import annotations
 

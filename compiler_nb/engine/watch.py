@@ -1,4 +1,4 @@
-"""A watch on event loops: names the tool that blocks one, while it does.
+"""A watch on event loops, which names the tool that blocks one.
 
 Theory of operation
     A coroutine that computes, or calls a function that waits, stops all that its loop runs: other tools, timers, the
@@ -46,7 +46,7 @@ class Watch:
                     self._thread = thread
 
     def end(self, watched: Session) -> None:
-        """Watch it no longer."""
+        """Stop watching it."""
         with self._lock:
             self._looks.pop(watched, None)
 

@@ -45,8 +45,8 @@ def warned(run):
         (lambda df: df.pop("t"), "column 't' dropped"),
         (lambda df: df.dropna(inplace=True), "3 rows became 1"),
         (lambda df: df.fillna({"b": 0}, inplace=True), "column 'b' changed"),
-        (lambda df: df.sort_values("a", ascending=False, inplace=True), "its index is another"),
-        (lambda df: df.set_index("a", inplace=True), "its index is another; column 'a' dropped"),
+        (lambda df: df.sort_values("a", ascending=False, inplace=True), "its index was replaced"),
+        (lambda df: df.set_index("a", inplace=True), "its index was replaced; column 'a' dropped"),
         (lambda df: df.rename(columns={"a": "z"}, inplace=True), "column 'z' added; column 'a' dropped"),
         (lambda df: setattr(df, "columns", list("uvwxyz")), "columns 'u', 'v', 'w', 'x', 'y' and 1 more added"),
         (lambda df: df.__setitem__("a", df["a"].astype("int8")), "column 'a' changed"),
@@ -83,7 +83,7 @@ def test_a_column_and_a_table_with_labels_that_repeat_are_seen_too():
     marks = mark(column), mark(twice)
     column.iloc[0] = 7
     twice.iloc[0, 1] = 7
-    assert [change_of(each) for each in marks] == ["its values are others", "its columns are others"]
+    assert [change_of(each) for each in marks] == ["its values changed", "its columns were replaced"]
 
 
 # -------------------------------------------------------------------- in a run

@@ -157,7 +157,7 @@ def test_an_answer_that_names_other_arguments_is_none():
 
 
 def test_a_replan_is_not_approved_by_auto():
-    """A plan made after tools had spoken may have been asked for by what they said: its effects need a word."""
+    """A plan made after tools returned something may have been asked for by what they said: its effects need a word."""
     replies = {"planner": "a = send('first')\njoin()\n", "joiner": ["Replan: more", "done"]}
     replies["replan"] = "b = send('second')\njoin()\n"
     run = Compiler(ScriptedModel(replies), [send], approve="auto").run_sync("Tell them.")
