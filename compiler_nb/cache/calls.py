@@ -48,7 +48,7 @@ class _Wanted(NamedTuple):
     then: Then
 
 
-class _Kept(NamedTuple):
+class _Value(NamedTuple):
     """A value that is to be kept: what was wanted, the value or its coded form, and how long the call took."""
 
     wanted: _Wanted
@@ -65,7 +65,7 @@ class ValueCache:
         self._sources: dict[Any, ToolSource] = {}  # by tool or class
         self._wanted: list[_Wanted] = []
         self._open: dict[str, _Wanted] = {}  # calls that are made, by task
-        self._kept: list[_Kept] = []
+        self._kept: list[_Value] = []
         self._others: dict[str, list[Stored]] = {}  # entries that misses are compared with, by name
         self._works: set[asyncio.Task[None]] = set()
 
@@ -149,18 +149,18 @@ class ValueCache:
             own = encode(value, hint=hint, drawing=False) if small else Coded("null", stored=False)
         if not self._kept:
             self._loop.call_later(GATHERED, self._keep_all)
-        self._kept.append(_Kept(wanted, own, seconds))
+        self._kept.append(_Value(wanted, own, seconds))
 
     def _keep_all(self) -> None:
         kept, self._kept = self._kept, []
         if kept:
             self._begin(self._write(kept))
 
-    async def _write(self, kept: list[_Kept]) -> None:
+    async def _write(self, kept: list[_Value]) -> None:
         with suppress(Exception):  # what cannot be kept is worked out again
             await off_loop(self._write_all, kept)
 
-    def _write_all(self, kept: list[_Kept]) -> None:
+    def _write_all(self, kept: list[_Value]) -> None:
         """Code and write values, if what they were made of has not changed meanwhile; on a thread."""
         stale: dict[int, str] = {}
         for wanted, value, seconds in kept:

@@ -114,7 +114,7 @@ def compare_runs(before: Run, after: Run, names: Names, tools: Iterable[Tool]) -
             f"{names[0]} and {names[1]} are the same run, {before.id}: compare it with another; "
             "%compile runs lists them"
         )
-    sides = _Side(before), _Side(after)
+    sides = _OneRun(before), _OneRun(after)
     comparer = Comparer()
     one, other = ([each.tasks for each in side.rounds] for side in sides)
     found = match(one, other, _signatures(before, after, tools))
@@ -129,7 +129,7 @@ def compare_runs(before: Run, after: Run, names: Names, tools: Iterable[Tool]) -
     }  # fmt: skip
 
 
-class _Side:
+class _OneRun:
     """One of the runs, as it stands now: what goes on meanwhile is not seen."""
 
     def __init__(self, run: Run) -> None:
@@ -156,7 +156,7 @@ def _signatures(before: Run, after: Run, tools: Iterable[Tool]) -> Signatures:
     return {tool.name: tool.positional for tool in every if tool.positional}
 
 
-def _compared(pair: TaskDiff, one: _Side, other: _Side, comparer: Comparer) -> TaskComparison:
+def _compared(pair: TaskDiff, one: _OneRun, other: _OneRun, comparer: Comparer) -> TaskComparison:
     old = pair.before.id if pair.before is not None else ""
     new = pair.after.id if pair.after is not None else ""
     content = comparer.compare(one.outcomes.get(old, NO), other.outcomes.get(new, NO))
@@ -170,7 +170,7 @@ def _compared(pair: TaskDiff, one: _Side, other: _Side, comparer: Comparer) -> T
     )
 
 
-def _items(one: _Side, other: _Side, old: str, new: str, comparer: Comparer) -> ItemsDiff:
+def _items(one: _OneRun, other: _OneRun, old: str, new: str, comparer: Comparer) -> ItemsDiff:
     was, now = one.items.get(old, {}), other.items.get(new, {})
     found = {
         key: comparer.compare(one.outcomes.get(was[key], NO), other.outcomes.get(now[key], NO)).kind
@@ -187,7 +187,7 @@ def _items(one: _Side, other: _Side, old: str, new: str, comparer: Comparer) -> 
     )
 
 
-def _rounds(one: _Side, other: _Side, tasks: Sequence[TaskDiff]) -> tuple[tuple[RoundDiff, ...], tuple[End, ...]]:
+def _rounds(one: _OneRun, other: _OneRun, tasks: Sequence[TaskDiff]) -> tuple[tuple[RoundDiff, ...], tuple[End, ...]]:
     places = (
         {each.before.id: place for place, each in enumerate(tasks) if each.before is not None},
         {each.after.id: place for place, each in enumerate(tasks) if each.after is not None},
@@ -214,7 +214,7 @@ def _sources(drawn: DrawnRound, places: Mapping[str, int]) -> list[int]:
     return [places[task.id] for task in drawn.tasks if task.id not in read and task.id in places]
 
 
-def _notes(names: Names, one: _Side, other: _Side) -> list[str]:
+def _notes(names: Names, one: _OneRun, other: _OneRun) -> list[str]:
     """Return what has to be known of a comparison, a line each."""
     found = []
     if one.run.question != other.run.question:

@@ -23,6 +23,7 @@ from compiler_nb.grammar.spelling import (
     key_in,
 )
 from compiler_nb.grammar.strict import to_strict_schema
+from compiler_nb.plan.numbered import MARK
 from compiler_nb.plan.writers import quote
 from compiler_nb.text import shorten
 from compiler_nb.tool import Tool
@@ -30,14 +31,13 @@ from compiler_nb.tool import Tool
 LINES: Final = 100
 """Most lines of a grammar: it grows faster than they do, to half a megabyte."""
 MOST_FIRST: Final = 1_000_000
-MARK: Final = "<END_OF_PLAN>"
 EVERYTHING: Final = Leeway()
 SCHEMAS: Final[dict[str, Callable[[Mapping[str, Tool], Leeway], str]]] = {
     "json_schema": to_schema, "strict_schema": to_strict_schema,
 }  # fmt: skip
 
 
-class _Dollars(Speller):
+class _DollarSpeller(Speller):
     """What numbered and json share: references with a dollar sign, in strings, too."""
 
     def __init__(self, tools: Mapping[str, Tool], leeway: Leeway) -> None:
@@ -71,7 +71,7 @@ class _Dollars(Speller):
         return series('"', self.body(but('"\\$'), ESCAPES), '"')
 
 
-class NumberedSpeller(_Dollars):
+class NumberedSpeller(_DollarSpeller):
     """Spells the numbered dialect."""
 
     def line(self, spot: Spot, rest: Phrase) -> Phrase:
@@ -102,7 +102,7 @@ class NumberedSpeller(_Dollars):
         return self.share(one_of(series("$", self.ids(spot), self.steps), self.inputs_in()))
 
 
-class JsonSpeller(_Dollars):
+class JsonSpeller(_DollarSpeller):
     """Spells the json dialect; the tasks are t1, t2, ..."""
 
     constants: Mapping[Any, str] = {True: "true", False: "false", None: "null"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from compiler_nb.outcome import Usage
 
@@ -35,6 +35,10 @@ class ReplyGrammar:
         if form not in self._written:
             self._written[form] = self._write(form)
         return self._written[form]
+
+
+ASKED_IN: Final = {"repair": "planner", "replan": "planner"}
+"""The role whose model answers requests of another role."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from compiler_nb.errors import ModelError, ModelTimeout, NotRecorded
-from compiler_nb.models.base import Chunk, Model, Request
+from compiler_nb.models.base import ASKED_IN, Chunk, Model, Request
 from compiler_nb.models.nearest import first_difference
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import Secret, mask
@@ -20,8 +20,6 @@ from compiler_nb.models.tape import ABOUT, Recorded, Take, append, key_of, prepa
 from compiler_nb.text import describe_error
 
 LOG: Final = logging.getLogger("compiler_nb")
-_ASKS: Final = {"repair": "planner", "replan": "planner"}
-"""Roles whose requests are answered by the model of another role."""
 
 
 class Cassette:
@@ -81,7 +79,7 @@ class Cassette:
 
     def _facts(self, role: str) -> dict[str, Any]:
         """Return what is to be said of the model of a role; if that was never asked, of the first that was."""
-        in_role = (each for each in self.recorded if _ASKS.get(each.role, each.role) == role)
+        in_role = (each for each in self.recorded if ASKED_IN.get(each.role, each.role) == role)
         found = next(in_role, next(iter(self.recorded), None))
         if found is None:
             return {"name": "cassette", "provider": "cassette", "about": self._about, **ABOUT, **self._pace}

@@ -12,7 +12,7 @@ STOPPED: Final = frozenset({"length", "content_filter"})
 """The finishes of a reply that is not whole although the provider ended it properly."""
 LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """The names of servers' parameters for the most tokens of a reply."""
-_THINKING: Final = ("<think>", "</think>")
+THINKING: Final = ("<think>", "</think>")
 
 
 def describe_limit(model: Model, used: Usage) -> tuple[str, str]:
@@ -35,7 +35,7 @@ def stop_of(model: Model, request: Request, finish: str, text: str, used: Usage)
         return ModelRefused(what, text=text, **where_of(model))
     limit, fix = describe_limit(model, used)
     what = f"{who}'s reply is cut off at {limit}; ask for less, or {fix}"
-    if used.reasoning_tokens or _THINKING[0] in text:
+    if used.reasoning_tokens or THINKING[0] in text:
         if not _without_thoughts(text):
             what = f"{who} reached {limit}, while it was thinking, and wrote nothing"
             what += f"; {fix}, or let it think less (reasoning_effort)"
@@ -47,6 +47,6 @@ def stop_of(model: Model, request: Request, finish: str, text: str, used: Usage)
 
 def _without_thoughts(text: str) -> str:
     """Return what a text says after its thoughts, "" if they go on to its end."""
-    begin, end = _THINKING
+    begin, end = THINKING
     said = text.rpartition(end)[2] if end in text else text.partition(begin)[0]
     return said.strip()

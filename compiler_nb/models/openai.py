@@ -45,11 +45,11 @@ REFUSED: Final = (400, 422)
 """The statuses for a request that holds something that the server does not know."""
 RESOURCES: Final = {"chat": "chat.completions", "responses": "responses"}
 """The parts of the SDK by the API that they speak."""
-_CLIENTS: Final[dict[asyncio.AbstractEventLoop, AsyncGenerator[dict[str, _Kept], None]]] = {}
+_CLIENTS: Final[dict[asyncio.AbstractEventLoop, AsyncGenerator[dict[str, _Client], None]]] = {}
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Client:
     """A client of the SDK; used: whether a request was sent, so that a connection may wait in its pool."""
 
     client: Any
@@ -224,7 +224,7 @@ class OpenAIModel:
                     await _read_on(body, events, reply, self.grace)
                 await _read_on(body, events, reply, DRAIN, to_end=True)
 
-    async def _hold(self, kept: _Kept, request: Request) -> Constraint:
+    async def _hold(self, kept: _Client, request: Request) -> Constraint:
         """Return what the reply is held to; for that, the server may be asked what it is."""
         held = await self.grammars.hold(kept.client, request)
         kept.used = kept.used or held.about != ""
@@ -238,7 +238,7 @@ class OpenAIModel:
         return Chunk(text, grammar=held.about, notice=notice, template=self.roles.template(request.messages))
 
     async def _answer(
-        self, opened: AsyncExitStack, kept: _Kept, request: Request, held: Constraint
+        self, opened: AsyncExitStack, kept: _Client, request: Request, held: Constraint
     ) -> tuple[Any, Constraint]:
         """Send a request and return the response, to be closed with `opened`, and what the reply is held to.
 
@@ -288,7 +288,7 @@ class OpenAIModel:
         turns = [dict(message) for message in messages]
         return client.chat.completions.with_streaming_response.create(messages=turns, extra_body=body, **more)
 
-    async def _client(self, key: Key) -> _Kept:
+    async def _client(self, key: Key) -> _Client:
         """Return this loop's client. Importing the SDK takes long, so it does not happen on the loop."""
         if not warm.is_loaded(RESOURCES[self.api]):
             await asyncio.to_thread(warm.load, RESOURCES[self.api])
@@ -302,7 +302,7 @@ class OpenAIModel:
         # as a digest, so that no key stands in the table of clients
         digest = hashlib.blake2b(repr(settings).encode()).hexdigest()
         if digest not in clients:
-            clients[digest] = _Kept(self._build(key, headers))
+            clients[digest] = _Client(self._build(key, headers))
         return clients[digest]
 
     @property
@@ -350,12 +350,12 @@ class OpenAIModel:
         return where.error(AuthenticationFailed, f"no key was found; {ways}")
 
 
-async def _clients_of_loop() -> AsyncGenerator[dict[str, _Kept], None]:
+async def _clients_of_loop() -> AsyncGenerator[dict[str, _Client], None]:
     """Yield the clients of the running loop, as often as they are asked for; close them when the loop shuts down.
 
     A loop that shuts down closes the generators that took a step on it, while connections can still be closed.
     """
-    clients: dict[str, _Kept] = {}
+    clients: dict[str, _Client] = {}
     try:
         while True:
             yield clients

@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.errors import ModelError
-from compiler_nb.models.base import Chunk, Request, estimate_tokens, where_of
+from compiler_nb.models.base import ASKED_IN, Chunk, Request, estimate_tokens, where_of
 from compiler_nb.outcome import Usage
 from compiler_nb.text import cut
 
 ScriptedReply: TypeAlias = "str | Exception"
 Script: TypeAlias = "ScriptedReply | Sequence[ScriptedReply] | Callable[[Request], ScriptedReply]"
 
-FALLBACK: Final = {"repair": "planner", "replan": "planner"}
 ASKED: Final = 80
 """Characters of a request that an error shows."""
 _QUESTION: Final = re.compile(r"^(Question: .+)", re.MULTILINE)
@@ -96,7 +95,7 @@ class ScriptedModel:
         """Return the key under which the role's replies are counted, and the replies."""
         if not isinstance(self.replies, Mapping):
             return "", self.replies
-        for key in (role, FALLBACK.get(role, role)):
+        for key in (role, ASKED_IN.get(role, role)):
             if key in self.replies:
                 return key, self.replies[key]
         given = ", ".join(map(str, self.replies)) or "none"

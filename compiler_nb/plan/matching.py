@@ -114,7 +114,7 @@ def match(
     before: Iterable[Iterable[Task]], after: Iterable[Iterable[Task]], signatures: Signatures | None = None
 ) -> Matching:
     """Match the tasks of two runs, given round by round, without items of fan-outs."""
-    one, other = _Side(before, signatures or {}), _Side(after, signatures or {})
+    one, other = _OnePlan(before, signatures or {}), _OnePlan(after, signatures or {})
     pairs: dict[str, str] = {}  # the later task of each earlier one
 
     def join(found: Iterable[tuple[str, str]]) -> bool:
@@ -136,7 +136,7 @@ def match(
     return _result(one, other, pairs)
 
 
-class _Side:
+class _OnePlan:
     """One of the plans; places: the numbers of the pairs of those tasks that have a counterpart."""
 
     def __init__(self, rounds: Iterable[Iterable[Task]], signatures: Signatures) -> None:
@@ -196,27 +196,27 @@ def _trees(task: Task, signatures: Signatures) -> Iterator[tuple[str, object]]:
 # ---------------------------------------------------------------- by what they compute
 
 
-def _round_print_name(side: _Side, id_: str) -> Hashable:
+def _round_print_name(side: _OnePlan, id_: str) -> Hashable:
     return side.rounds[id_], side.prints[id_], side.name(id_)
 
 
-def _round_print(side: _Side, id_: str) -> Hashable:
+def _round_print(side: _OnePlan, id_: str) -> Hashable:
     return side.rounds[id_], side.prints[id_]
 
 
-def _print(side: _Side, id_: str) -> Hashable:
+def _print(side: _OnePlan, id_: str) -> Hashable:
     return side.prints[id_]
 
 
-def _group_id(side: _Side, id_: str) -> Hashable:
+def _group_id(side: _OnePlan, id_: str) -> Hashable:
     return _group(side, id_), id_
 
 
-def _round_name(side: _Side, id_: str) -> Hashable:
+def _round_name(side: _OnePlan, id_: str) -> Hashable:
     return (side.rounds[id_], side.name(id_)) if side.name(id_) else None
 
 
-def _equal(one: _Side, other: _Side, key: Callable[[_Side, str], Hashable]) -> list[tuple[str, str]]:
+def _equal(one: _OnePlan, other: _OnePlan, key: Callable[[_OnePlan, str], Hashable]) -> list[tuple[str, str]]:
     """Pair the k-th of equal tasks with the k-th, among those that have no counterpart and have a key."""
     found: dict[Hashable, list[str]] = defaultdict(list)
     for id_ in reversed(other.alone):
@@ -228,12 +228,12 @@ def _equal(one: _Side, other: _Side, key: Callable[[_Side, str], Hashable]) -> l
 # ---------------------------------------------------------------- by likeness
 
 
-def _group(side: _Side, id_: str) -> Hashable:
+def _group(side: _OnePlan, id_: str) -> Hashable:
     task = side.tasks[id_]
     return side.rounds[id_], task.kind, task.tool
 
 
-def _alike(one: _Side, other: _Side) -> list[tuple[str, str]]:
+def _alike(one: _OnePlan, other: _OnePlan) -> list[tuple[str, str]]:
     """Return tasks that share arguments or a name, the most alike first."""
     index: dict[Hashable, list[str]] = defaultdict(list)
     sizes: dict[str, int] = {}
@@ -254,7 +254,7 @@ def _alike(one: _Side, other: _Side) -> list[tuple[str, str]]:
     return [each[3:] for each in found]
 
 
-def _marks(side: _Side, id_: str) -> dict[Hashable, int]:
+def _marks(side: _OnePlan, id_: str) -> dict[Hashable, int]:
     """Return what tells a task from others of its tool, with weights: each argument, all of them, its name."""
     group, parts = _group(side, id_), side.parts(id_, side.reference)
     marks: dict[Hashable, int] = {(group, part, text): 4 for part, text in parts.items()}
@@ -264,7 +264,7 @@ def _marks(side: _Side, id_: str) -> dict[Hashable, int]:
     return marks
 
 
-def _alike_in_text(one: _Side, other: _Side) -> list[tuple[str, str]]:
+def _alike_in_text(one: _OnePlan, other: _OnePlan) -> list[tuple[str, str]]:
     """Return tasks of one tool whose lines are alike, the most alike first; of many, each is compared with one."""
     groups: dict[Hashable, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for side, of in ((one, 0), (other, 1)):
@@ -283,7 +283,7 @@ def _alike_in_text(one: _Side, other: _Side) -> list[tuple[str, str]]:
     return [pair[1:] for pair in sorted(found, key=lambda each: each[0])]
 
 
-def _text(side: _Side, id_: str) -> str:
+def _text(side: _OnePlan, id_: str) -> str:
     """Return the arguments of a task as they are compared: what all calls of a tool share would make them alike."""
     return "\n".join(side.parts(id_, side.reference).values())[:TEXT]
 
@@ -291,7 +291,7 @@ def _text(side: _Side, id_: str) -> str:
 # ---------------------------------------------------------------- what became of them
 
 
-def _result(one: _Side, other: _Side, pairs: Mapping[str, str]) -> Matching:
+def _result(one: _OnePlan, other: _OnePlan, pairs: Mapping[str, str]) -> Matching:
     before = {new: old for old, new in pairs.items()}
     kinds: dict[str, TaskDiff] = {}
     for task in other.ordered:
@@ -312,7 +312,7 @@ def _result(one: _Side, other: _Side, pairs: Mapping[str, str]) -> Matching:
     return Matching(tuple(every), _edges(one, other, every))
 
 
-def _compared(one: _Side, other: _Side, old: str, new: str, kinds: Mapping[str, TaskDiff]) -> TaskDiff:
+def _compared(one: _OnePlan, other: _OnePlan, old: str, new: str, kinds: Mapping[str, TaskDiff]) -> TaskDiff:
     """Return how a task became another; kinds: those of the tasks above it."""
     before, after = one.tasks[old], other.tasks[new]
     changes: tuple[LineChange, ...] = ()
@@ -327,11 +327,11 @@ def _compared(one: _Side, other: _Side, old: str, new: str, kinds: Mapping[str, 
     return TaskDiff(kind, before, after, (one.rounds[old], other.rounds[new]), changes)
 
 
-def _named(side: _Side, id_: str) -> str:
+def _named(side: _OnePlan, id_: str) -> str:
     return side.name(id_) or id_
 
 
-def _changes(one: _Side, other: _Side, old: str, new: str) -> Iterator[LineChange]:
+def _changes(one: _OnePlan, other: _OnePlan, old: str, new: str) -> Iterator[LineChange]:
     """Yield what differs between the lines of two tasks."""
     before, after = one.tasks[old], other.tasks[new]
     if (before.kind, before.tool) != (after.kind, after.tool):
@@ -343,7 +343,7 @@ def _changes(one: _Side, other: _Side, old: str, new: str) -> Iterator[LineChang
             yield LineChange(part, _shown(one, old, part), _shown(other, new, part))
 
 
-def _shown(side: _Side, id_: str, part: str) -> str:
+def _shown(side: _OnePlan, id_: str, part: str) -> str:
     """Return a part of a line as it is shown; "" if it is not there."""
     task = side.tasks[id_]
     if part == "after":
@@ -351,7 +351,7 @@ def _shown(side: _Side, id_: str, part: str) -> str:
     return next((shorten_tree(tree, WORDS) for name, tree in _trees(task, side.signatures) if name == part), "")
 
 
-def _edges(one: _Side, other: _Side, every: Sequence[TaskDiff]) -> dict[tuple[int, int], EdgeDiffKind]:
+def _edges(one: _OnePlan, other: _OnePlan, every: Sequence[TaskDiff]) -> dict[tuple[int, int], EdgeDiffKind]:
     """Return the edges of both plans, as pairs of places."""
     old = {each.before.id: place for place, each in enumerate(every) if each.before is not None}
     new = {each.after.id: place for place, each in enumerate(every) if each.after is not None}

@@ -24,7 +24,7 @@ from compiler_nb.text import suggest
 
 _NUMBERED: Final = re.compile(r"([ \t]*)(\d+)[ \t]*[.)][ \t]*")
 _THOUGHT: Final = re.compile(r"[ \t]*(?:Thought\b[^:]{0,20}:|#+)[ \t]*(.*)", re.IGNORECASE)
-_MARK: Final = "<END_OF_PLAN>"
+MARK: Final = "<END_OF_PLAN>"
 _CALL: Final = re.compile(r"[ \t]*(?:[-*][ \t]+)?(?:\w+[ \t]*=[ \t]*)?(?:await[ \t]+)?\w+\(.*\)[ \t]*(?:#.*)?\Z")
 """What looks like a task without a number."""
 _ID: Final = re.compile(r"[0-9]+(?:_[0-9]+)*")
@@ -247,7 +247,7 @@ class NumberedDialect:
 
 def _is_mark(text: str) -> bool:
     """Whether a text is the end marker, or as much of it as came."""
-    return text != "" and _MARK.startswith(text)
+    return text != "" and MARK.startswith(text)
 
 
 def _join(args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> Join:

@@ -178,7 +178,7 @@ class PythonWriter(Writer):
         return f"({text})" if part.kind == "expr" else text
 
 
-class _Dollars(Writer):
+class _DollarWriter(Writer):
     """What the two dialects share that write references with a dollar sign, numbered and json."""
 
     def reference(self, tree: Tree) -> tuple[str, str]:
@@ -226,7 +226,7 @@ class _Dollars(Writer):
         return f"${{{name[1:]}{path}}}"
 
 
-class NumberedWriter(_Dollars):
+class NumberedWriter(_DollarWriter):
     """Writes the numbered dialect."""
 
     dialect = "numbered"
@@ -282,7 +282,7 @@ class NumberedWriter(_Dollars):
         return quote(key) if type(key) is str else repr(key)
 
 
-class JsonWriter(_Dollars):
+class JsonWriter(_DollarWriter):
     """Writes the json dialect."""
 
     dialect = "json"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from compiler_nb.models.endings import THINKING
 from compiler_nb.outcome import Answer, Replan
 from compiler_nb.text import shorten
 
@@ -31,7 +32,6 @@ _THOUGHT: Final = re.compile(r"[*_]{0,3}thoughts?[*_]{0,3} ?:[*_]{0,3}", re.IGNO
 _FENCE: Final = re.compile(r"```([\w-]*+)[^\n]*+\n(.*?)\n?```", re.DOTALL)
 _OPENS: Final = re.compile(r"^[\[{]", re.MULTILINE)
 _LATE: Final = re.compile(r"^(?:action:[ ]?)?finish\(", re.IGNORECASE | re.MULTILINE)
-_THINKING: Final = ("<think>", "</think>")
 
 
 def read_decision(text: str) -> Answer | Replan:
@@ -68,9 +68,9 @@ def _skip_thoughts(text: str) -> tuple[int, int]:
     """Return where a reply's content begins, behind its thoughts, and where the first "Thought:" ends, 0 if none."""
     at, first = _skip_blank(text, 0), 0
     while True:
-        if text.startswith(_THINKING[0], at):
-            end = text.find(_THINKING[1], at)
-            at = len(text) if end < 0 else _skip_blank(text, end + len(_THINKING[1]))
+        if text.startswith(THINKING[0], at):
+            end = text.find(THINKING[1], at)
+            at = len(text) if end < 0 else _skip_blank(text, end + len(THINKING[1]))
         elif found := _THOUGHT.match(text, at):
             first = first or found.end()
             at = _after_thought(text, found.end())

@@ -31,7 +31,7 @@ def read_type(text: str, names: Mapping[str, Any] | None = None) -> Any:
         raise ValueError(f"it is longer than {LONGEST} characters")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-        found = _Reader(names or {}).type_of(tree)
+        found = _TypeReader(names or {}).type_of(tree)
     except (SyntaxError, RecursionError, MemoryError):
         raise ValueError("it is not a type as Python writes it, such as list[str]") from None
     except (TypeError, AttributeError, KeyError) as error:  # of what stands before brackets
@@ -39,7 +39,7 @@ def read_type(text: str, names: Mapping[str, Any] | None = None) -> Any:
     return found
 
 
-class _Reader:
+class _TypeReader:
     """Reads the tree of a type's text."""
 
     def __init__(self, names: Mapping[str, Any]) -> None:

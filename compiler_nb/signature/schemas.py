@@ -51,7 +51,7 @@ def arguments_of(schema: Any) -> tuple[Argument, ...]:
 
     A name that Python cannot write is spelled so that it can: `order-by` is `order_by`, `from` is `from_`.
     """
-    reader = _Reader(schema)
+    reader = _SchemaReader(schema)
     top = reader.resolved(schema)
     if not isinstance(top, dict) or top.get("type", "object") != "object":
         raise SchemaFault("its arguments are not an object")
@@ -81,7 +81,7 @@ def arguments_of(schema: Any) -> tuple[Argument, ...]:
 
 def hint_of(schema: Any, name: str = "Value") -> Any:
     """Return the type hint of a schema; name: of the records in it that have no title. Raises SchemaFault."""
-    return _Reader(schema).hint(schema, name)
+    return _SchemaReader(schema).hint(schema, name)
 
 
 def spell_name(name: str, taken: typing.Collection[str] = (), other: str = "argument") -> str:
@@ -117,7 +117,7 @@ def _fields(schema: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
 
 
 @dataclass
-class _Reader:
+class _SchemaReader:
     """Reads the parts of one schema, within bounds."""
 
     root: Any
