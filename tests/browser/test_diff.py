@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.fit import lasting_misfits
-from tests.support.lab import command, open_browser, open_notebook, running_lab, shut_down, write_notebook
+from tests.support.lab import command, open_notebook, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 SETUP = '''
@@ -85,16 +85,6 @@ ROWS = """(root) => [...document.querySelectorAll(`${root} svg.cnb-time .cnb-row
 })"""
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """Give a JupyterLab with one notebook: its address and folder."""
-    folder = tmp_path_factory.mktemp("lab")
-    (folder / "notebooks").mkdir()
-    write_notebook(folder / "notebooks" / "first.ipynb", CELLS)
-    with running_lab(folder) as base:
-        yield base, folder
-
-
 def themed(page, theme: str) -> None:
     """Change the theme of JupyterLab."""
     page.evaluate(
@@ -105,50 +95,47 @@ def themed(page, theme: str) -> None:
     page.wait_for_timeout(300)
 
 
-def test_a_prompt_engineer_sees_what_a_prompt_did(lab, chromium):
+def test_a_prompt_engineer_sees_what_a_prompt_did(lab, new_page, tmp_path):
     """Each task once, told apart by colour and mark; timelines on one axis; all fits, light, dark, narrow, zoomed."""
-    base, folder = lab
-    with open_browser(chromium) as browser:
-        page = browser.new_page(viewport={"width": 1200, "height": 2600})
-        open_notebook(page, base, "first.ipynb")
-        command(page, "notebook:run-all-cells")
-        page.wait_for_function(DONE, timeout=60_000)
-        page.wait_for_selector(f"{LAST} svg.cnb-diff")
-        boxes = page.evaluate(BOXES, LAST)
-        assert {task: kind for task, kind, *_ in boxes} == KINDS
-        assert all(seen for _, _, seen, *_ in boxes)
-        looks = {kind: (colour, mark) for _, kind, _, colour, mark in boxes if kind not in ("same", "renamed")}
-        assert len({colour for colour, _ in looks.values()}) == len(looks) == 4
-        assert len({mark for _, mark in looks.values()}) == 4
-        words = page.inner_text(LAST)
-        assert "base → terse: tasks: 3 changed, 1 added, 1 dropped, 1 affected, 1 renamed" in words
+    base, served = lab
+    write_notebook(served / "diff.ipynb", CELLS)
+    page = new_page(viewport={"width": 1200, "height": 2600})
+    open_notebook(page, base, "diff.ipynb")
+    command(page, "notebook:run-all-cells")
+    page.wait_for_function(DONE, timeout=60_000)
+    page.wait_for_selector(f"{LAST} svg.cnb-diff")
+    boxes = page.evaluate(BOXES, LAST)
+    assert {task: kind for task, kind, *_ in boxes} == KINDS
+    assert all(seen for _, _, seen, *_ in boxes)
+    looks = {kind: (colour, mark) for _, kind, _, colour, mark in boxes if kind not in ("same", "renamed")}
+    assert len({colour for colour, _ in looks.values()}) == len(looks) == 4
+    assert len({mark for _, mark in looks.values()}) == 4
+    words = page.inner_text(LAST)
+    assert "base → terse: tasks: 3 changed, 1 added, 1 dropped, 1 affected, 1 renamed" in words
 
-        rows = page.evaluate(ROWS, LAST)
-        names = [name for name, *_ in rows]
-        assert names[: len(names) // 2].index("best") == names[len(names) // 2 :].index("best")
-        assert names.count("lake") == names.count("atlantis") == 2
-        half = len(rows) // 2
-        heights = [rows[half + place][1] - row[1] for place, row in enumerate(rows[:half])]
-        assert max(heights) - min(heights) < 8  # a row is 25 pixels high, and its frames reach out of it
+    rows = page.evaluate(ROWS, LAST)
+    names = [name for name, *_ in rows]
+    assert names[: len(names) // 2].index("best") == names[len(names) // 2 :].index("best")
+    assert names.count("lake") == names.count("atlantis") == 2
+    half = len(rows) // 2
+    heights = [rows[half + place][1] - row[1] for place, row in enumerate(rows[:half])]
+    assert max(heights) - min(heights) < 8  # a row is 25 pixels high, and its frames reach out of it
 
-        for theme in ("Light", "Dark"):
-            themed(page, theme)
-            assert lasting_misfits(page, LAST) == []
-            page.locator(LAST).screenshot(path=folder / f"diff_{theme}.png")
-        command(page, "docmanager:save")
-        page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=20_000)
-        page.close()
+    for theme in ("Light", "Dark"):
+        themed(page, theme)
+        assert lasting_misfits(page, LAST) == []
+        page.locator(LAST).screenshot(path=tmp_path / f"diff_{theme}.png")
+    command(page, "docmanager:save")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=20_000)
+    page.close()
 
-        page = browser.new_context(
-            viewport={"width": round(1024 / 1.5), "height": 1600}, device_scale_factor=1.5
-        ).new_page()
-        open_notebook(page, base, "first.ipynb")
-        page.wait_for_selector(f"{LAST} svg.cnb-diff", timeout=20_000)
-        page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-        page.wait_for_timeout(300)
-        assert {task: kind for task, kind, *_ in page.evaluate(BOXES, LAST)} == KINDS
-        for theme in ("Light", "Dark"):
-            themed(page, theme)
-            assert lasting_misfits(page, LAST) == []
-            page.locator(LAST).screenshot(path=folder / f"diff_narrow_{theme}.png")
-        shut_down(page)
+    page = new_page(viewport={"width": round(1024 / 1.5), "height": 1600}, device_scale_factor=1.5)
+    open_notebook(page, base, "diff.ipynb")
+    page.wait_for_selector(f"{LAST} svg.cnb-diff", timeout=20_000)
+    page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+    page.wait_for_timeout(300)
+    assert {task: kind for task, kind, *_ in page.evaluate(BOXES, LAST)} == KINDS
+    for theme in ("Light", "Dark"):
+        themed(page, theme)
+        assert lasting_misfits(page, LAST) == []
+        page.locator(LAST).screenshot(path=tmp_path / f"diff_narrow_{theme}.png")

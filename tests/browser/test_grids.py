@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.lab import command, open_browser, open_notebook, running_lab, shut_down, write_notebook
+from tests.support.lab import command, open_notebook, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 SETUP = """
@@ -63,53 +63,50 @@ def shot(page, name: str) -> None:
         page.screenshot(path=str(Path(folder, f"{name}.png")))
 
 
-def test_a_user_reads_a_grid_sorts_it_and_opens_a_run(tmp_path, chromium):
+def test_a_user_reads_a_grid_sorts_it_and_opens_a_run(lab, new_page):
     """While it runs there is a bar; a click on a head sorts, a second one turns it round; saved it is a plain table."""
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
+    base, folder = lab
     write_notebook(folder / "grid.ipynb", CELLS)
-    with running_lab(tmp_path) as base, open_browser(chromium) as browser:
-        page = browser.new_page(viewport={"width": 1300, "height": 1500})
-        open_notebook(page, base, "grid.ipynb")
-        command(page, "notebook:run-all-cells")
-        page.wait_for_selector(".cnb-bar", timeout=60_000)
-        shot(page, "grid_bar")
-        (folder / "bar_was_seen").touch()
-        page.wait_for_function(DONE, arg=4, timeout=60_000)
-        page.wait_for_function("() => document.querySelectorAll('.jp-OutputArea table.cnb-cells').length === 3")
-        assert rows(page, 1) == ["base", "steady", "evil"]
-        stable = rows(page, 4)
-        heads = page.locator(".jp-OutputArea table.cnb-cells").nth(0).locator("th")
-        heads.nth(3).click()
-        assert rows(page, 4) == sorted(stable, key=lambda text: int(text[:-1]))
-        heads.nth(3).click()
-        assert rows(page, 4) == sorted(stable, key=lambda text: -int(text[:-1]))
-        heads.nth(0).click()
-        assert rows(page, 1) == ["base", "evil", "steady"]
-        assert rows(page, 1, table=1) == ["base", "steady"]  # another table on the page stays as it was
-        page.locator(".jp-OutputArea table.cnb-cells").nth(0).locator("details summary").nth(1).click()
-        assert 'grid["steady", 0, 7]' in page.evaluate("() => document.querySelector('.cnb-cells').innerText")
-        shot(page, "grid_light")
-        command(page, "docmanager:save")
-        page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=20_000)
-        page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
-        page.wait_for_timeout(1_500)
-        shot(page, "grid_dark")
+    page = new_page(viewport={"width": 1300, "height": 1500})
+    open_notebook(page, base, "grid.ipynb")
+    command(page, "notebook:run-all-cells")
+    page.wait_for_selector(".cnb-bar", timeout=60_000)
+    shot(page, "grid_bar")
+    (folder / "bar_was_seen").touch()
+    page.wait_for_function(DONE, arg=4, timeout=60_000)
+    page.wait_for_function("() => document.querySelectorAll('.jp-OutputArea table.cnb-cells').length === 3")
+    assert rows(page, 1) == ["base", "steady", "evil"]
+    stable = rows(page, 4)
+    heads = page.locator(".jp-OutputArea table.cnb-cells").nth(0).locator("th")
+    heads.nth(3).click()
+    assert rows(page, 4) == sorted(stable, key=lambda text: int(text[:-1]))
+    heads.nth(3).click()
+    assert rows(page, 4) == sorted(stable, key=lambda text: -int(text[:-1]))
+    heads.nth(0).click()
+    assert rows(page, 1) == ["base", "evil", "steady"]
+    assert rows(page, 1, table=1) == ["base", "steady"]  # another table on the page stays as it was
+    page.locator(".jp-OutputArea table.cnb-cells").nth(0).locator("details summary").nth(1).click()
+    assert 'grid["steady", 0, 7]' in page.evaluate("() => document.querySelector('.cnb-cells').innerText")
+    shot(page, "grid_light")
+    command(page, "docmanager:save")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=20_000)
+    page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    page.wait_for_timeout(1_500)
+    shot(page, "grid_dark")
 
-        text = (folder / "grid.ipynb").read_text(encoding="utf-8")
-        saved = json.loads(text)
-        assert "4.0" in json.dumps(saved["cells"][3]["outputs"])
-        told = saved["cells"][1]["outputs"][0]["data"]["text/plain"]
-        assert "".join(told).splitlines()[0] == "3 variants \u00d7 1 question \u00d7 8 repetitions: 24 cells"
-        assert "<script" not in "".join(saved["cells"][1]["outputs"][0]["data"]["text/html"])
-        (folder / "other.ipynb").write_text(text.replace("What is twice two?", "What is two?"), encoding="utf-8")
-        open_notebook(page, base, "other.ipynb")  # which this server does not trust
-        page.wait_for_selector(".cnb-cells", timeout=20_000)
-        words = page.evaluate("() => document.querySelectorAll('.jp-OutputArea-output')[0].innerText")
-        shot(page, "grid_untrusted")
-        assert "steady" in words
-        assert "100%" in words
-        assert "scorescore" not in words.replace("\t", "").replace("\n", "")
-        assert page.evaluate("() => window.hacked") is None
-        assert page.evaluate("() => document.querySelectorAll('.jp-OutputArea mjx-container').length") == 0
-        shut_down(page)
+    text = (folder / "grid.ipynb").read_text(encoding="utf-8")
+    saved = json.loads(text)
+    assert "4.0" in json.dumps(saved["cells"][3]["outputs"])
+    told = saved["cells"][1]["outputs"][0]["data"]["text/plain"]
+    assert "".join(told).splitlines()[0] == "3 variants \u00d7 1 question \u00d7 8 repetitions: 24 cells"
+    assert "<script" not in "".join(saved["cells"][1]["outputs"][0]["data"]["text/html"])
+    (folder / "other.ipynb").write_text(text.replace("What is twice two?", "What is two?"), encoding="utf-8")
+    open_notebook(page, base, "other.ipynb")  # which this server does not trust
+    page.wait_for_selector(".cnb-cells", timeout=20_000)
+    words = page.evaluate("() => document.querySelectorAll('.jp-OutputArea-output')[0].innerText")
+    shot(page, "grid_untrusted")
+    assert "steady" in words
+    assert "100%" in words
+    assert "scorescore" not in words.replace("\t", "").replace("\n", "")
+    assert page.evaluate("() => window.hacked") is None
+    assert page.evaluate("() => document.querySelectorAll('.jp-OutputArea mjx-container').length") == 0

@@ -7,15 +7,7 @@ import pytest
 
 from tests.support.busy import tasks_of
 from tests.support.kernel import SETUP
-from tests.support.lab import (
-    command,
-    open_browser,
-    open_notebook,
-    open_notebook7,
-    running_lab,
-    shut_down,
-    write_notebook,
-)
+from tests.support.lab import command, open_notebook, open_notebook7, shut_down, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 TOOLS = '''
@@ -82,21 +74,13 @@ ENDED = f"([number]) => /\\[\\d+\\]/.test(({PROMPT})(number))"
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """Give a JupyterLab with a notebook for each of CELLS: its address and folder."""
-    folder = tmp_path_factory.mktemp("lab")
-    (folder / "notebooks").mkdir()
+def lab(lab):
+    """Give the JupyterLab with a notebook for each of CELLS, in a folder of their own: its address and that folder."""
+    folder = lab[1] / "live"
+    folder.mkdir()
     for name, cells in CELLS.items():
-        write_notebook(folder / "notebooks" / f"{name}.ipynb", [SETUP + TOOLS, *cells])
-    with running_lab(folder) as base:
-        yield base, folder / "notebooks"
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    """Give a Chromium."""
-    with open_browser(chromium) as running:
-        yield running
+        write_notebook(folder / f"{name}.ipynb", [SETUP + TOOLS, *cells])
+    return lab[0], folder
 
 
 @pytest.fixture
@@ -108,20 +92,17 @@ def go(lab):
 
 
 @pytest.fixture
-def page(browser):
-    """Give a page, closed at the end with its kernels."""
-    made = browser.new_page(viewport={"width": 1200, "height": 1600})
+def page(new_page):
+    """Give a page that notes what it asks for."""
+    made = new_page(viewport={"width": 1200, "height": 1600})
     made.asked = []
     made.on("request", lambda request: made.asked.append(request.url))
-    yield made
-    if made.url.startswith("http"):
-        shut_down(made)
-    made.close()
+    return made
 
 
 def run(page, lab, name, *, opened=open_notebook):
     """Open a notebook and run all its cells; wait for the live view."""
-    opened(page, lab[0], f"{name}.ipynb")
+    opened(page, lab[0], f"live/{name}.ipynb")
     command(page, "notebook:run-all-cells")
     page.wait_for_selector(".cnb-live", timeout=60_000)
 
@@ -256,7 +237,7 @@ def test_a_page_that_is_reloaded_in_mid_run_sees_all_of_it(lab, page, go):
     run(page, lab, "reload")
     until(page, "b", "running")
     saved(page, lab, "reload")
-    open_notebook(page, lab[0], "reload.ipynb", kernel=False)
+    open_notebook(page, lab[0], "live/reload.ipynb", kernel=False)
     page.wait_for_selector(".cnb-live svg.cnb [data-task='a']", timeout=30_000)
     assert page.evaluate(STATE, "a") == "done"
     assert page.evaluate(STATE, "b") == "running"
@@ -266,7 +247,7 @@ def test_a_page_that_is_reloaded_in_mid_run_sees_all_of_it(lab, page, go):
 
 def test_at_its_end_it_becomes_a_picture_that_is_saved(lab, page):
     """No widget is left; the notebook holds SVG, PNG, HTML and text, and grows by at most 50 kB beyond its picture."""
-    open_notebook(page, lab[0], "freeze.ipynb")
+    open_notebook(page, lab[0], "live/freeze.ipynb")
     command(page, "notebook:run-all-cells")
     until_ended(page, 2)
     page.wait_for_function("() => !document.querySelector('.cnb-live')")
@@ -321,7 +302,7 @@ def test_nothing_that_models_and_tools_say_acts(lab, page, go):
 def test_a_finished_run_is_opened_again_in_the_dark(lab, page, go):
     """`%compile show` opens the whole view: a click on a task tells its value; colours are those of the theme."""
     go.touch()
-    open_notebook(page, lab[0], "show.ipynb")
+    open_notebook(page, lab[0], "live/show.ipynb")
     page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
     page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     command(page, "notebook:run-all-cells")
@@ -342,7 +323,7 @@ def test_a_saved_show_is_a_still_picture_without_a_kernel(lab, page, go):
     page.wait_for_function(f"() => JSON.stringify(({seen})()) === '[true,false,false]'", timeout=20_000)
     saved(page, lab, "reopened")
     shut_down(page)
-    open_notebook(page, lab[0], "reopened.ipynb", kernel=False)
+    open_notebook(page, lab[0], "live/reopened.ipynb", kernel=False)
     page.wait_for_function(f"() => JSON.stringify(({seen})()) === '[false,true,true]'", timeout=20_000)
     words = page.evaluate("() => document.querySelector('.jp-Notebook').innerText")
     assert "Error displaying widget" not in words

@@ -23,7 +23,7 @@ from compiler_nb.text import seconds_text
 from compiler_nb.trace import Progress, spent
 from tests.support.busy import tasks_of
 from tests.support.fit import misfits
-from tests.support.lab import ROOT, open_browser
+from tests.support.lab import ROOT
 from tests.support.page import (
     CANCELLED,
     DONE,
@@ -80,13 +80,6 @@ NASTY_HTML = (
     '<link rel="stylesheet" href="http://x.invalid/c"><base href="//x.invalid"><meta http-equiv="refresh">',
     "<noscript><p title='</noscript><img src=x onerror=window.hacked=1>'></noscript><template><p>x</p></template>",
 )
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    """Give one Chromium to all tests."""
-    with open_browser(chromium) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Ref
 from tests.support.fit import misfits
-from tests.support.lab import open_browser
 from tests.support.page import DONE, READY, RUNNING, LivePage, start, states, task
 from tests.support.pictures import call, coasts, random_plan, wide
 
@@ -38,13 +37,6 @@ INSIDE = """(id) => { const rect = (one) => document.querySelector(one).getBound
   return box.left >= frame.left - 1 && box.right <= frame.right + 1 && box.bottom <= frame.bottom + 1; }"""
 MARGINS = 180
 """Pixels of a page that JupyterLab keeps for itself."""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    """Give one Chromium to all tests."""
-    with open_browser(chromium) as opened:
-        yield opened
 
 
 def opened(browser, width, zoom, light):

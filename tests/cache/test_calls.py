@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import threading
 import time
@@ -399,25 +400,27 @@ def test_two_threads_and_two_histories_share_a_file(path):
 
 
 @pytest.mark.slow
-def test_a_thousand_calls_are_looked_for_together(path):
-    """A run of many known values takes about as long as reading them does."""
+def test_a_thousand_calls_are_looked_for_together(path, monkeypatch):
+    """The file is not read once for each of them."""
     plan = "rows = {n: price(str(n)) for n in range(1000)}\nanswer(len(rows))"
     again(path, plan)
-    before = time.perf_counter()
+    find, asked = Cache.find, []
+    monkeypatch.setattr(Cache, "find", lambda cache, keys: asked.append(len(keys)) or find(cache, keys))
     found = again(path, plan)
     assert (found.answer, made(found)) == (1000, [])
-    assert time.perf_counter() - before < 3
+    assert sum(asked) >= 1_000
+    assert len(asked) < 50
 
 
 def test_the_time_that_looking_took_is_no_wait_for_a_slot(path, monkeypatch):
-    """`why` says that the call waited for the cache."""
+    """`why` says that the call waited for the cache; what a busy machine took besides, it may name, too."""
 
     def slow(cache: Cache, keys: Any) -> Any:
-        time.sleep(0.05)
+        time.sleep(0.5)
         return find(cache, keys)
 
     find = Cache.find
     monkeypatch.setattr(Cache, "find", slow)
     why = again(path, "n = tickers(3)\nanswer(n)\n").why("n")
     assert "for the cache" in why
-    assert "for a slot" not in why
+    assert not re.search(r"(\d{3} ms|\d s) for a slot", why)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tests.support.kernel import SETUP, VERSIONS, installed, running_kernel
@@ -72,17 +70,16 @@ def test_it_lives_while_the_cell_runs_and_is_replaced_at_its_end(kernel):
 
 
 def test_the_first_picture_is_there_at_once(kernel):
-    """The question, the tools and a clock's start, before the planner has said a word."""
-    kernel.run("late = ScriptedModel({'planner': 'a = slow(1, wait=0.01)\\nanswer(a)'}, ttft=3)")
+    """The question, the tools and a clock's start, half a minute before the planner says a word."""
+    kernel.run("late = ScriptedModel({'planner': 'a = slow(1, wait=0.01)\\nanswer(a)'}, ttft=30)")
     kernel.comms.clear()
-    began = time.monotonic()
     id_ = kernel.send("%%compile -m late\nWhat is first?", stdin=True)
     page = LivePage(kernel)
-    assert time.monotonic() - began < 2  # of the three seconds in which the planner says nothing
     assert page.page.facts["run"]["question"] == "What is first?"
     assert "slow" in page.page.facts["run"]["tools"]
     page.until_fact("phase", "the planner writes")
-    kernel.wait(id_)
+    kernel.manager.interrupt_kernel()
+    assert kernel.wait(id_).name == "KeyboardInterrupt"
 
 
 @HEARING
@@ -99,10 +96,8 @@ def test_stop_pause_and_go_are_heard_while_the_cell_awaits(kernel):
     page.say("resume")
     page.until_state("b", "done")
     page.until_state("c", "running")
-    began = time.monotonic()
     page.say("stop")
-    reply = kernel.wait(id_)
-    assert time.monotonic() - began < 1
+    reply = kernel.wait(id_, timeout=10)  # of the thirty seconds that the last task would take
     assert reply.status == "ok"  # a button ends the cell; an interrupt raises
     assert kernel.value("run.status, a, b, 'c' in globals()") == "('cancelled', 1, 2, False)"
 

@@ -131,6 +131,7 @@ def test_a_process_with_hung_tools_ends_within_two_seconds(figure):
         assert took <= EXIT
 
 
+@pytest.mark.alone
 @pytest.mark.kernel
 def test_a_kernel_with_hung_tools_ends_within_two_seconds(figure):
     """Asked to shut down, with tools that were abandoned, and others that still run in the background."""

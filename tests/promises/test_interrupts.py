@@ -12,7 +12,7 @@ import pytest
 from tests.support.kernel import SETUP, VERSIONS, Kernel, installed, running_kernel
 from tests.support.scale import seed, times
 
-pytestmark = [pytest.mark.promise, pytest.mark.kernel]
+pytestmark = [pytest.mark.promise, pytest.mark.kernel, pytest.mark.alone]
 PROMPT = 1.0
 """Seconds within which the prompt is back, of 99 in a hundred interrupts."""
 QUIET = 1.0

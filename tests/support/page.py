@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from compiler_nb.notebook.live.changes import pack
 from compiler_nb.notebook.live.widget import module, style
-from tests.support.lab import open_browser
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WAITING, READY, RUNNING, DONE, FAILED, SKIPPED, CANCELLED, RETRIED = range(8)
 SIGN = '<circle class="cnb-disc" cx="20" cy="23" r="8"/><path class="cnb-mark" transform="translate(20 23)" d=""/>'
@@ -108,13 +103,6 @@ class LivePage:
             "() => [...document.querySelectorAll('.cnb-graph .cnb-task')].map((e) => [e.dataset.task, e.dataset.state])"
         )
         return dict(self.page.evaluate(boxes))
-
-
-@contextmanager
-def live_pages(chromium: str, **settings: Any) -> Iterator[Any]:
-    """Yield what opens a blank page for a view; settings are those of a browser's context."""
-    with open_browser(chromium) as browser:
-        yield lambda **more: LivePage(browser.new_page(viewport={"width": 960, "height": 1400}, **settings, **more))
 
 
 # ---------------------------------------------------------------------- frames
