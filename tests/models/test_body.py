@@ -86,7 +86,7 @@ def test_an_error_that_goes_on_for_ever_is_told_at_once():
     began = time.perf_counter()
     with Answers(Response(400, {}, (words, HANG))) as server, pytest.raises(BadRequest, match="no such parameter"):
         ask(server)
-    assert time.perf_counter() - began < 4
+    assert time.perf_counter() - began < 30  # of the minutes in which a model may say nothing
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"\xff\xfe\x00", b"", b'{"error": '])

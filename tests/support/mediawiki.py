@@ -84,12 +84,12 @@ class Handler(BaseHTTPRequestHandler):
         self.redirect(self.path)
 
     def way_slow(self, query):
-        time.sleep(5.0)
+        time.sleep(60.0)
 
     def way_drip(self, query):
         self.send_response(200)
         self.end_headers()
-        for _ in range(200):
+        for _ in range(2_000):
             self.wfile.write(b" ")
             self.wfile.flush()
             time.sleep(0.03)

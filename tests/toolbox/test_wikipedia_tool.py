@@ -21,7 +21,7 @@ def wiki():
 
 def asked(wiki, way="w", **options):
     """Return the tool for one of the wiki's ways to answer."""
-    return make_wikipedia(f"{wiki}/{way}/api.php", timeout=2.0, **options)
+    return make_wikipedia(f"{wiki}/{way}/api.php", timeout=20.0, **options)
 
 
 def test_the_first_sentences_of_a_page(wiki):
@@ -126,7 +126,7 @@ def test_a_slow_wiki_is_given_up(wiki, way):
     began = time.monotonic()
     with pytest.raises(ToolUnavailable, match=r"127\.0\.0\.1"):
         make_wikipedia(f"{wiki}/{way}/api.php", timeout=0.05)("Everest")
-    assert time.monotonic() - began < 4  # of the server's five
+    assert time.monotonic() - began < 30  # of the server's sixty
 
 
 def test_nobody_there_is_unavailable():
