@@ -6,21 +6,25 @@ Theory of operation
     It is pure, so nothing is lost by beginning anew. The evaluator looks up every few microseconds, and ends if it was
     asked to, or if its time is over. If it does not (a single call of a library takes long, and nothing can stop that),
     the evaluation is abandoned, as a sync tool is.
+
+    An Evaluator does this for a session. Whoever asks for a value says how to go on with it, because it may come later.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter, sleep
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from compiler_nb.engine.attempt import GRACE, Attempt, Host, failure_of
 from compiler_nb.engine.call import Runner
-from compiler_nb.engine.node import Node
+from compiler_nb.engine.node import CANCELLED, Node
+from compiler_nb.engine.schedule import Schedule
 from compiler_nb.errors import ExpressionError
-from compiler_nb.operations.bounds import LOOK, Heavy, Scope
-from compiler_nb.outcome import Cancelled, Failure
+from compiler_nb.events import Log, TaskStarted, Warned
+from compiler_nb.operations.bounds import LOOK, Account, Bounds, Heavy, Scope
+from compiler_nb.outcome import ENDED, Cancelled, Failure
 from compiler_nb.tool import Tool
 
 TURN: Final = 0.02
@@ -177,3 +181,90 @@ class Evaluation(Attempt):
             self.host.timer.call(GRACE, self._abandon)
         else:
             self._abandon()
+
+
+class EvaluatorHost(Host, Protocol):
+    """What an evaluator asks of the session that it works for, besides what an attempt does."""
+
+    inputs: dict[str, Any]
+    log: Log
+    schedule: Schedule
+    attempts: dict[str, Attempt]
+
+    def perform(self, nodes: Iterable[Node]) -> None:
+        """Do what the schedule has handed out."""
+
+
+class Evaluator:
+    """Evaluates for one session: at once, or on a thread of a runner if that is too heavy for the loop.
+
+    outcomes: what references stand for, by id; bounds: what expressions may cost; runner: None if the platform has no
+    threads, so that everything is evaluated on the loop, within bounds that keep it short.
+    """
+
+    def __init__(
+        self, session: EvaluatorHost, outcomes: Mapping[str, Any], bounds: Bounds, runner: Runner | None
+    ) -> None:
+        self.session, self.runner = session, runner
+        account = Account(bounds if runner is not None else bounds.on_loop())
+        self.scope = Scope(outcomes, session.inputs, account=account, inline=runner is not None)
+        self.inline = Inline(self.scope, session.loop, lambda: session.perform(()))
+        self.noted: set[str] = set()  # calls whose arguments are evaluated on a thread: their start is noted already
+
+    def compute(self, node: Node, work: Work, subject: Any, then: Callable[[Any], None]) -> None:
+        """Do something for a node, and go on with its value or Failure: at once, or later from a thread."""
+        try:
+            outcome = self.inline.compute(work, subject)
+        except Heavy:
+            self._compute_on_thread(node, work, subject, then)
+        else:
+            self.tell_notes(node.task.id, self.scope)
+            then(outcome)
+
+    def _compute_on_thread(self, node: Node, work: Work, subject: Any, then: Callable[[Any], None]) -> None:
+        session = self.session
+        scope = Scope(self.scope.values, session.inputs, account=self.scope.account)
+        assert self.runner is not None  # noqa: S101 - or the scope were not inline, and nothing too heavy
+        evaluation = Evaluation(node, work, subject, then, scope, self.runner, session)
+        session.attempts[node.task.id] = evaluation
+        if evaluation.claims:
+            session.perform(session.schedule.claim(node))
+        else:
+            self.begin(node, evaluation)
+
+    def begin(self, node: Node, evaluation: Attempt) -> None:
+        """Begin an evaluation that has a slot."""
+        task = node.task
+        if node.state in ENDED:
+            evaluation.end(CANCELLED)
+            return
+        if node.state == "running" and task.kind != "fanout" and task.id:
+            self.session.log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
+            if task.kind == "call":
+                self.noted.add(task.id)
+        evaluation.begin()
+
+    def ended(self, evaluation: Evaluation, outcome: Any) -> None:
+        """Give an evaluation's slot back, and go on with what came of it, unless its task has ended meanwhile."""
+        node = evaluation.node
+        nodes = self.settle(evaluation)
+        if node.state not in ENDED:
+            self.tell_notes(node.task.id, evaluation.scope)
+            evaluation.then(outcome)
+        self.session.perform(nodes)
+
+    def settle(self, evaluation: Evaluation) -> list[Node]:
+        """Charge the run with an evaluation that has ended, give its slot back, and return what gets that."""
+        evaluation.settle()
+        return self.session.schedule.release(evaluation.node) if evaluation.claims else []
+
+    def tell_notes(self, id_: str, scope: Scope) -> None:
+        """Record what a reader of a task should know of how an expression of it was evaluated."""
+        if scope.notes:
+            for note in dict.fromkeys(scope.notes):
+                self.session.log.emit(Warned, id_, note)
+            scope.notes.clear()
+
+    def close(self) -> None:
+        """Go on in no further turn of the loop."""
+        self.inline.close()

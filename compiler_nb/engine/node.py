@@ -6,8 +6,9 @@ of its own ("tool:search"). A lane is the set of resources that a call needs bes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, Literal, TypeAlias
 
 from compiler_nb.models.limits import NEEDED, Limit
@@ -24,6 +25,8 @@ needed; evaluate: evaluate its expression; expand: say which items a fan-out has
 all items have ended; link: say which items of fan-outs it reads.
 """
 PROVIDER: Final = "provider:"
+EVALUATORS: Final = 2
+"""Expressions that are evaluated on threads at a time: they compute, and with more the loop's thread would starve."""
 LOST: Final[frozenset[State]] = frozenset({"failed", "skipped", "cancelled"})
 """The states of tasks that have ended without a value."""
 CANCELLED: Final = Cancelled()
@@ -51,7 +54,8 @@ class Node:
     guarded: bool = False  # whether it may turn out not to be needed
     lenient: bool = False  # whether it is evaluated even if something that it refers to has no value
     readable: bool = False  # a fan-out that failed: whether what comes later may read the items that exist
-    held: str = ""  # why a ready call may not start yet: "plan", "approval" or "cache"
+    # why a ready call may not start yet: "plan", "approval", "turn", "cache"; "user": someone is about to end it
+    held: str = ""
     parked: str = ""  # "provider" while a running call waits for its provider, then "slot" while it waits for a slot
     errand: Verb | Literal[""] = ""  # the verb whose work needs a slot, while it waits for one or has it
     attempt: int = 0
@@ -73,6 +77,38 @@ class Node:
         hanging = [*self.children, *self.watchers]
         self.children = self.watchers = ()
         return hanging
+
+
+class Tasks(Mapping[str, Task]):
+    """The tasks of a schedule's nodes, by id: a view, which shows what is added later, too."""
+
+    def __init__(self, nodes: Mapping[str, Node]) -> None:
+        self.nodes = nodes
+
+    def __getitem__(self, id_: str) -> Task:
+        return self.nodes[id_].task
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def values(self) -> _Values:
+        """Return the tasks."""
+        return _Values(self)
+
+
+class _Values(ValuesView[Task]):
+    """The tasks alone: to look each up by its id would take three times as long."""
+
+    _mapping: Tasks
+
+    def __iter__(self) -> Iterator[Task]:
+        return map(_task, self._mapping.nodes.values())
+
+
+_task: Final = attrgetter("task")
 
 
 # -------------------------------------------------------------------- the resources that tools need

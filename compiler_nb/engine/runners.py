@@ -24,13 +24,12 @@ from contextvars import Context, copy_context
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.call import CURRENT, Call, Runner
+from compiler_nb.engine.node import EVALUATORS
 from compiler_nb.engine.pool import ABANDONED_LIMIT, Pool, ThreadJob
 from compiler_nb.engine.results import PLAIN_IDS, settled, still_to_await
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.outcome import Failure
 
-EVALUATORS: Final = 2
-"""Expressions that are evaluated on threads at a time: they compute, and with more the loop's thread would starve."""
 FAIR: Final = 50
 """Calls that one asyncio task may take in a row before it lets the loop look at the rest of the world."""
 PostToMain: TypeAlias = Callable[[Callable[[], None]], bool]

@@ -54,8 +54,7 @@ from math import inf
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
-from compiler_nb.engine.node import CANCELLED, PROVIDER, Node, Verb
-from compiler_nb.engine.runners import EVALUATORS
+from compiler_nb.engine.node import CANCELLED, EVALUATORS, PROVIDER, Node, Verb
 from compiler_nb.errors import EffectInDoubt
 from compiler_nb.outcome import ENDED, STATES, UNKNOWN, Cancelled, Failure, Skipped, State, is_lost
 from compiler_nb.plan.effects import Turns
@@ -91,7 +90,8 @@ class Schedule:
     """Tasks, their states, and who may start.
 
     capacity: calls at a time; limits: calls at a time per resource, others are unlimited; resources: those that tools
-    need, by name; gate: returns why a ready call may not start yet ("approval", "plan"), "" if it may.
+    need, by name; gate: returns why a ready call may not start yet ("approval", "plan"), "" if it may; effect: says
+    whether a task has side effects.
     """
 
     def __init__(

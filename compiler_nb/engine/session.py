@@ -18,26 +18,25 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import ChainMap, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, ValuesView
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
-from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from compiler_nb.engine.approval import Ask, Rule
-from compiler_nb.engine.attempt import Attempt, failure_of
+from compiler_nb.engine.arguments import arguments, bind, no_tool, plain_arguments
+from compiler_nb.engine.attempt import Attempt
 from compiler_nb.engine.call import Runner
-from compiler_nb.engine.evaluation import Evaluation, Inline, Work
+from compiler_nb.engine.evaluation import Evaluation, Evaluator, Work
 from compiler_nb.engine.fanouts import Fanouts
 from compiler_nb.engine.flights import HELD, Flights
-from compiler_nb.engine.node import CANCELLED, Node, Verb, find_lanes
+from compiler_nb.engine.node import CANCELLED, Node, Tasks, Verb, find_lanes
 from compiler_nb.engine.runners import PostToMain, make_runners
 from compiler_nb.engine.schedule import Schedule
 from compiler_nb.engine.side_effects import SideEffects
 from compiler_nb.engine.timer import Timer
-from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import (
     Log,
     Paused,
@@ -54,10 +53,10 @@ from compiler_nb.events import (
 )
 from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
-from compiler_nb.operations.bounds import BOUNDS, Account, Bounds, Heavy, Scope
+from compiler_nb.operations.bounds import BOUNDS, Bounds, Heavy, Scope
 from compiler_nb.outcome import ENDED, SET, UNNEEDED, Cancelled, Failure
 from compiler_nb.plan.effects import nature
-from compiler_nb.plan.evaluate import LostValue, evaluate, look_up
+from compiler_nb.plan.evaluate import LostValue, evaluate
 from compiler_nb.plan.expression import Unary
 from compiler_nb.plan.fanout import Expansion
 from compiler_nb.plan.task import Task, owner_of
@@ -68,40 +67,6 @@ STILL_RUNS: Final = "still runs: it could not be stopped"
 """How the warning of a call that was abandoned while it worked ends."""
 ITEMS: Final = 1_000
 """Items of a fan-out that are taken at a time; if calls have side effects, all are, for they are approved together."""
-_Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
-_NO_ARGUMENTS: Final[_Arguments] = ((), {})
-
-
-class _Tasks(Mapping[str, Task]):
-    """The tasks of a schedule's nodes, by id: a view, which shows what is added later, too."""
-
-    def __init__(self, nodes: Mapping[str, Node]) -> None:
-        self.nodes = nodes
-
-    def __getitem__(self, id_: str) -> Task:
-        return self.nodes[id_].task
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.nodes)
-
-    def __len__(self) -> int:
-        return len(self.nodes)
-
-    def values(self) -> _Values:
-        """Return the tasks."""
-        return _Values(self)
-
-
-class _Values(ValuesView[Task]):
-    """The tasks alone: to look each up by its id would take three times as long."""
-
-    _mapping: _Tasks
-
-    def __iter__(self) -> Iterator[Task]:
-        return map(_task, self._mapping.nodes.values())
-
-
-_task: Final = attrgetter("task")
 
 
 @dataclass(slots=True, eq=False)
@@ -169,7 +134,7 @@ class Session:
             gate=self._gate(),
             effect=lambda task: nature(task, self.tools) == "effect",
         )
-        self.tasks: Mapping[str, Task] = _Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included
+        self.tasks: Mapping[str, Task] = Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included
         self.reach = Reach()
         self._outcomes: dict[str, Any] = {}
         self.fanouts = Fanouts(self.schedule.nodes, self._outcomes, self.tools, drop_failed)
@@ -179,11 +144,7 @@ class Session:
         self.abandoned_calls = 0
         self.runners = runners if runners is not None else make_runners(self.loop, max_concurrency, main)
         self.timer = Timer(self.loop, self.attempts)
-        threaded = "evaluator" in self.runners
-        account = Account(bounds if threaded else bounds.on_loop())
-        scope = Scope(self._outcomes, self.inputs, account=account, inline=threaded)
-        self._inline = Inline(scope, self.loop, lambda: self.perform(()))
-        self._noted: set[str] = set()  # calls whose arguments are evaluated on a thread: their start is noted already
+        self.evaluator = Evaluator(self, self._outcomes, bounds, self.runners.get("evaluator"))
         self._work: deque[Node] = deque()
         self._working = False
         self._methods: dict[Verb, Callable[[Node], None]] = {
@@ -207,15 +168,16 @@ class Session:
 
     def add(self, task: Task) -> None:
         """Take a planned task; it starts when its inputs exist."""
-        inline = self._inline
-        if task.kind == "expr" and not inline.turn_is_over and self._may_pin(task):
+        inline = self.evaluator.inline
+        at_once = task.kind == "expr" and not inline.turn_is_over and self.schedule.has_inputs(task)
+        if at_once and not (self.fanouts.partial and self.fanouts.reads_partial(task)):  # what it reads is whole
             try:
                 value = inline.compute(evaluate, task.args[0])
             except Heavy:
                 pass
             else:
                 if inline.scope.notes:
-                    self._tell_notes(task.id, inline.scope)
+                    self.evaluator.tell_notes(task.id, inline.scope)
                 self.pin(task, value, "inline")
                 return
         if task.kind == "fanout":
@@ -226,10 +188,6 @@ class Session:
             nodes = self.schedule.add(task, self.log.now())
         if nodes or self.schedule.ended:  # most tasks only come to wait
             self.perform(nodes)
-
-    def _may_pin(self, task: Task) -> bool:
-        """Whether an expression can be evaluated at once: what it reads is done, and whole."""
-        return self.schedule.has_inputs(task) and not (self.fanouts.partial and self.fanouts.reads_partial(task))
 
     def adopt(self, task: Task, source: str) -> None:
         """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""
@@ -354,8 +312,8 @@ class Session:
 
         A session lies in cycles, which Python collects late, and the values that it holds may be large.
         """
-        self._inline.close()
-        for part in (self.effects, self):
+        self.evaluator.close()
+        for part in (self.effects, self.evaluator, self):
             vars(part).clear()
 
     def parking(self, id_: str) -> Attempt | None:
@@ -408,7 +366,7 @@ class Session:
     @property
     def read(self) -> Mapping[str, Any]:
         """What references stand for, by id: outcomes, and of fan-outs that failed before this round what there is."""
-        return self._inline.scope.values
+        return self.evaluator.scope.values
 
     def is_lost(self, id_: str) -> bool:
         """Whether a task has no value, although it was needed. Raises KeyError if there is no such task."""
@@ -424,7 +382,7 @@ class Session:
         """Let later tasks read fan-outs that failed: they get the items that exist."""
         self.fanouts.keep_items()
         if self.fanouts.partial:
-            self._inline.scope.values = ChainMap(self.fanouts.partial, self._outcomes)
+            self.evaluator.scope.values = ChainMap(self.fanouts.partial, self._outcomes)
 
     # ---------------------------------------------------------------- what the schedule hands out
 
@@ -432,7 +390,7 @@ class Session:
         """Do what the schedule asks for, and what follows from that, one after the other."""
         if self.schedule.ended:
             self._settle()
-        work, inline = self._work, self._inline
+        work, inline = self._work, self.evaluator.inline
         work.extend(nodes)
         if self._working:
             return
@@ -491,48 +449,10 @@ class Session:
 
     def _compute(self, node: Node, work: Work, subject: Any, then: Callable[[Any], None]) -> None:
         """Have the evaluator do something, and go on with its value or Failure: at once, or from a thread if heavy."""
-        try:
-            outcome = self._inline.compute(work, subject)
-        except Heavy:
-            scope = Scope(self._inline.scope.values, self.inputs, account=self._inline.scope.account)
-            evaluation = Evaluation(node, work, subject, then, scope, self.runners["evaluator"], self)
-            self.attempts[node.task.id] = evaluation
-            if evaluation.claims:
-                self.perform(self.schedule.claim(node))
-            else:
-                self._do_work(node)
-        else:
-            self._tell_notes(node.task.id, self._inline.scope)
-            then(outcome)
-
-    def _tell_notes(self, id_: str, scope: Scope) -> None:
-        """Record what a reader of a task should know of how an expression of it was evaluated."""
-        if scope.notes:
-            for note in dict.fromkeys(scope.notes):
-                self.log.emit(Warned, id_, note)
-            scope.notes.clear()
+        self.evaluator.compute(node, work, subject, then)
 
     def _do_work(self, node: Node) -> None:
-        """Begin an evaluation that has a slot."""
-        evaluation, task = self.attempts[node.task.id], node.task
-        if node.state in ENDED:
-            evaluation.end(CANCELLED)
-            return
-        if node.state == "running" and task.kind != "fanout" and task.id:
-            self.log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
-            if task.kind == "call":
-                self._noted.add(task.id)
-        evaluation.begin()
-
-    def _evaluated(self, evaluation: Evaluation, outcome: Any) -> None:
-        """Give an evaluation's slot back, and go on with what came of it, unless its task has ended meanwhile."""
-        node = evaluation.node
-        evaluation.settle()
-        nodes = self.schedule.release(node) if evaluation.claims else []
-        if node.state not in ENDED:
-            self._tell_notes(node.task.id, evaluation.scope)
-            evaluation.then(outcome)
-        self.perform(nodes)
+        self.evaluator.begin(node, self.attempts[node.task.id])
 
     async def value_of(self, tree: Tree) -> Any:
         """Return the value of an expression of no task, such as the answer's, or the Failure that it is."""
@@ -592,14 +512,14 @@ class Session:
             else:
                 self.log.emit(TaskHeld, task.id, 0, "plan", "", "")
             return
-        self._compute(node, _arguments, task, partial(self._hold, node))
+        self._compute(node, arguments, task, partial(self._hold, node))
 
     def _hold(self, node: Node, found: Any) -> None:
         """Ask for approval of a call with these arguments, or for its value if the tool is pure."""
         tool = self.tools[node.task.tool]
         if tool.pure and node.held != HELD:
             return  # it was asked for before, and may start
-        bound = _bind(tool, found)
+        bound = bind(tool, found)
         if not isinstance(bound, tuple):
             self._end(node, replace(bound, attempts=0) if type(bound) is Failure else bound)
         elif tool.pure and self.flights is not None:
@@ -611,11 +531,11 @@ class Session:
 
     def _start(self, node: Node) -> None:
         at, task = self.log.now(), node.task  # before a tool's first binding makes its schema, which is no wait
-        plain = _plain_arguments(task, self._inline.scope) if task.args or task.kwargs else _NO_ARGUMENTS
+        plain = plain_arguments(task, self.evaluator.scope)
         if plain is not None:
             self._begin(node, at, plain)
         else:
-            self._compute(node, _arguments, task, partial(self._begin, node, at))
+            self._compute(node, arguments, task, partial(self._begin, node, at))
 
     def _start_pure(self, node: Node) -> None:
         """Start a call, with the very arguments for which its value was looked for, if it was."""
@@ -638,10 +558,10 @@ class Session:
         """Begin a call with these arguments, which may be a Failure, or Cancelled."""
         task = node.task
         tool = self.tools.get(task.tool)
-        bound = _bind(tool, found) if tool is not None else _no_tool(task)
-        is_noted = task.id in self._noted
+        bound = bind(tool, found) if tool is not None else no_tool(task.tool)
+        is_noted = task.id in self.evaluator.noted
         if is_noted:
-            self._noted.discard(task.id)
+            self.evaluator.noted.discard(task.id)
         fields = task.id, node.attempt, node.ready_at
         if tool is None or type(bound) is not tuple:
             if not is_noted:
@@ -703,7 +623,7 @@ class Session:
         """Take an attempt out: its task ends, or is tried again."""
         del self.attempts[attempt.id]
         if type(attempt) is Evaluation:
-            self._evaluated(attempt, outcome)
+            self.evaluator.ended(attempt, outcome)
             return
         node, tool = attempt.node, attempt.tool
         if type(outcome) is Failure:
@@ -735,10 +655,9 @@ class Session:
     def _stopped(self, attempt: Attempt, then: Callable[[Any], None], outcome: Any) -> None:
         node, nodes = attempt.node, []
         del self.attempts[attempt.id]
-        self._noted.discard(attempt.id)
+        self.evaluator.noted.discard(attempt.id)
         if isinstance(attempt, Evaluation):
-            attempt.settle()
-            nodes = self.schedule.release(node) if attempt.claims else []
+            nodes = self.evaluator.settle(attempt)
         if node.state not in ENDED:
             then(outcome)
         self.perform(nodes)
@@ -830,33 +749,3 @@ class Session:
         if self.warn is not None:
             self.warn(id_, message)
         self.loop.call_soon_threadsafe(self.log.emit, Warned, id_, message)
-
-
-def _plain_arguments(task: Task, scope: Scope) -> _Arguments | None:
-    """Return the values of a call's arguments if all are results or literals, so that nothing is to be evaluated."""
-    args = look_up(task.args, scope)
-    named = look_up(task.kwargs.values(), scope) if task.kwargs else []
-    if args is None or named is None:
-        return None
-    return tuple(args), dict(zip(task.kwargs, named, strict=True)) if named else _NO_ARGUMENTS[1]
-
-
-def _arguments(task: Task, scope: Scope) -> _Arguments:
-    """Return the values of a call's arguments."""
-    args = tuple([evaluate(arg, scope) for arg in task.args])
-    return args, {name: evaluate(value, scope) for name, value in task.kwargs.items()} if task.kwargs else {}
-
-
-def _bind(tool: Tool, found: Any) -> Any:
-    """Return arguments as the tool gets them, or the Failure that they are; what is not arguments as it is."""
-    if type(found) is not tuple:
-        return found
-    args, kwargs = found
-    try:
-        return tool.bind(args, kwargs)
-    except BaseException as error:  # noqa: BLE001 - a check of a user's type may raise anything
-        return failure_of(error, tool)
-
-
-def _no_tool(task: Task) -> Failure:
-    return failure_of(ToolUnavailable(f"there is no tool {task.tool!r} here"))

@@ -514,11 +514,11 @@ def test_an_item_goes_on_before_its_fanout_is_collected():
         async with opened(TOOLS) as session:
             plan(session, "xs = [nap(0.05 * x, x) for x in [1, 9]]\n")
             await asyncio.sleep(0.2)
-            session._inline.turn_is_over = True  # as a heavy expression leaves it
+            session.evaluator.inline.turn_is_over = True  # as a heavy expression leaves it
             Steering(session).skip("xs[1]")
             session.loop.call_soon(Steering(session).retry, "xs[1]")
             await asyncio.sleep(0.02)
-            session._inline.turn_is_over = False
+            session.evaluator.inline.turn_is_over = False
             session.perform(())
             async with asyncio.timeout(10):
                 await session.drained()
