@@ -7,7 +7,7 @@ Theory of operation
     asked to, or if its time is over. If it does not (a single call of a library takes long, and nothing can stop that),
     the evaluation is abandoned, as a sync tool is.
 
-    An Evaluator does this for a session. Whoever asks for a value says how to go on with it, because it may come later.
+    An Evaluator does this for a session.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class EvaluatorHost(Host, Protocol):
 
 
 class Evaluator:
-    """Evaluates for one session: at once, or on a thread of a runner if that is too heavy for the loop.
+    """Evaluates for one session: at once, or on a thread if that is too heavy for the loop.
 
     outcomes: what references stand for, by id; bounds: what expressions may cost; runner: None if the platform has no
     threads, so that everything is evaluated on the loop, within bounds that keep it short.
@@ -211,20 +211,17 @@ class Evaluator:
         self.inline = Inline(self.scope, session.loop, lambda: session.perform(()))
         self.noted: set[str] = set()  # calls whose arguments are evaluated on a thread: their start is noted already
 
-    def compute(self, node: Node, work: Work, subject: Any, then: Callable[[Any], None]) -> None:
-        """Do something for a node, and go on with its value or Failure: at once, or later from a thread."""
-        try:
-            outcome = self.inline.compute(work, subject)
-        except Heavy:
-            self._compute_on_thread(node, work, subject, then)
-        else:
-            self.tell_notes(node.task.id, self.scope)
-            then(outcome)
+    def compute(self, node: Node, work: Work, subject: Any) -> Any:
+        """Return the value of some work for a node, or the Failure that it is. Raises Heavy if it is to be deferred."""
+        outcome = self.inline.compute(work, subject)
+        self.tell_notes(node.task.id, self.scope)
+        return outcome
 
-    def _compute_on_thread(self, node: Node, work: Work, subject: Any, then: Callable[[Any], None]) -> None:
+    def defer(self, node: Node, work: Work, subject: Any, then: Callable[[Any], None]) -> None:
+        """Do heavy work on a thread, and go on with its value, a Failure or a Cancelled."""
         session = self.session
         scope = Scope(self.scope.values, session.inputs, account=self.scope.account)
-        assert self.runner is not None  # noqa: S101 - or the scope were not inline, and nothing too heavy
+        assert self.runner is not None  # noqa: S101 - without threads nothing is too heavy
         evaluation = Evaluation(node, work, subject, then, scope, self.runner, session)
         session.attempts[node.task.id] = evaluation
         if evaluation.claims:

@@ -169,8 +169,7 @@ class Session:
     def add(self, task: Task) -> None:
         """Take a planned task; it starts when its inputs exist."""
         inline = self.evaluator.inline
-        at_once = task.kind == "expr" and not inline.turn_is_over and self.schedule.has_inputs(task)
-        if at_once and not (self.fanouts.partial and self.fanouts.reads_partial(task)):  # what it reads is whole
+        if task.kind == "expr" and not inline.turn_is_over and self._may_pin(task):
             try:
                 value = inline.compute(evaluate, task.args[0])
             except Heavy:
@@ -188,6 +187,10 @@ class Session:
             nodes = self.schedule.add(task, self.log.now())
         if nodes or self.schedule.ended:  # most tasks only come to wait
             self.perform(nodes)
+
+    def _may_pin(self, task: Task) -> bool:
+        """Whether an expression can be evaluated at once: what it reads is done, and whole."""
+        return self.schedule.has_inputs(task) and not (self.fanouts.partial and self.fanouts.reads_partial(task))
 
     def adopt(self, task: Task, source: str) -> None:
         """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""
@@ -449,7 +452,12 @@ class Session:
 
     def _compute(self, node: Node, work: Work, subject: Any, then: Callable[[Any], None]) -> None:
         """Have the evaluator do something, and go on with its value or Failure: at once, or from a thread if heavy."""
-        self.evaluator.compute(node, work, subject, then)
+        try:
+            outcome = self.evaluator.compute(node, work, subject)
+        except Heavy:
+            self.evaluator.defer(node, work, subject, then)
+        else:
+            then(outcome)
 
     def _do_work(self, node: Node) -> None:
         self.evaluator.begin(node, self.attempts[node.task.id])

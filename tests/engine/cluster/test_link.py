@@ -13,6 +13,7 @@ from distributed import Client
 from compiler_nb.compiler import Compiler
 from compiler_nb.engine.cluster.engine import DaskEngine
 from compiler_nb.errors import ToolError
+from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.tool import tool
 from tests.support.cluster import BIG, execute, kill, numbers, total, wait_for
 
@@ -134,3 +135,14 @@ def test_an_asynchronous_client_works_on_its_own_loop(dask_client):
 
     for run in asyncio.run(main()):
         assert (run.answer, len(run["a"])) == (sum(range(BIG)), BIG), run.error
+
+
+def test_an_expression_of_a_later_plan_reads_a_value_that_stayed_on_the_cluster(dask_client):
+    """It waits until the value is here, although the task that it reads was done before the plan was written."""
+    replies = {
+        "planner": f"xs = numbers({BIG})\nsum_ = total(xs)\njoin(sum_)",
+        "replan": f"last = xs[{BIG - 1}] + 1\nanswer(last)",
+        "joiner": ["Replan: the last one"],
+    }
+    compiler = Compiler(ScriptedModel(replies), [numbers, total], engine=DaskEngine(dask_client))
+    assert compiler.run_sync("What is the last one?").answer == BIG
