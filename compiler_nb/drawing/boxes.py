@@ -144,20 +144,24 @@ def is_stack(box: Box) -> bool:
 
 
 def state_of(box: Box, states: Mapping[str, State]) -> State:
-    """Return a task's state; for several tasks, the most urgent state that one of them has.
-
-    While an expression waits for its guarded calls, their state is shown; so is the failure of one of them. A line
-    without a name is there for its calls alone: it was skipped if they all were.
-    """
+    """Return a task's state, with that of its guarded calls; for several tasks, the most urgent one that they have."""
     if box.task:
-        own = states.get(box.task, "waiting")
-        inner = {states.get(id_, "waiting") for id_ in box.members} if box.kind == "expr" else set()
-        if inner == {"skipped"} and box.task.startswith("@"):
-            return "skipped"
-        shown: tuple[State, ...] = ("failed", "running", "ready") if own == "waiting" else ("failed",)
-        return next((state for state in shown if state in inner), own)
+        return shown_state(box.task, box.members if box.kind == "expr" else (), states)
     held = {states.get(id_, "waiting") for id_ in box.members}
     return next((state for state in URGENT if state in held), "waiting")
+
+
+def shown_state(id_: str, calls: Iterable[str], states: Mapping[str, State]) -> State:
+    """Return the state that a task shows, if the guarded calls of its line are drawn within its box.
+
+    While the line waits for its calls, their state is shown; so is the failure of one of them. A line without a name is
+    there for its calls alone: it was skipped if they all were.
+    """
+    own, inner = states.get(id_, "waiting"), {states.get(call, "waiting") for call in calls}
+    if inner == {"skipped"} and id_.startswith("@"):
+        return "skipped"
+    shown: tuple[State, ...] = ("failed", "running", "ready") if own == "waiting" else ("failed",)
+    return next((state for state in shown if state in inner), own)
 
 
 def text_width(text: str, *, mono: bool = False, size: float = LABEL_SIZE) -> float:

@@ -231,10 +231,10 @@ class Progress:
 
     def items_words(self, id_: str) -> str:
         """Return how many items of a fan-out are done, and how many failed, in words; "" if it has none."""
-        ended, count = self.items_ended.get(id_, (0, 0))
-        lost = self.items_lost.get(id_, 0)
+        tally = self.tallies.of.get(id_, Counter())
+        count, lost = tally.total(), tally["failed"] + tally["skipped"] + tally["cancelled"]
         failed = f", {lost:,} failed" if lost else ""
-        return f"{ended - lost:,} of {count_of(count, 'item')} done{failed}" if count else ""
+        return f"{tally['done']:,} of {count_of(count, 'item')} done{failed}" if count else ""
 
     @property
     def attempts(self) -> list[Span]:
@@ -252,7 +252,7 @@ class Progress:
 
     def held_in(self, id_: str) -> list[str]:
         """Return what waits for approval of a task: the task itself, or the guarded call in its line."""
-        return [each for each in self.held if each == id_ or each.startswith(f"{id_}.")]
+        return [each for each in self.held if id_ in (each, line_of(each))]
 
     def repeats(self, id_: str) -> str:
         """Return how a held call ends that is done already, or those of a fan-out; "" if it is a new one."""

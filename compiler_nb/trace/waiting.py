@@ -83,6 +83,13 @@ class Words:
         self._short = False
         return told.removeprefix("ready, ")
 
+    def turn(self, id_: str) -> str:
+        """Return what a task that waits for approval starts after even then, in a few words; "" if it is its turn."""
+        self._short = True
+        told = self._turn(id_)
+        self._short = False
+        return told
+
     def roles(self, *, left: bool = True) -> list[str]:
         """Return what the planner and the joiner wait for, if they do; left: with the seconds that are left."""
         who = {"joiner": "the joiner"}

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from compiler_nb import Compiler, tool
+from compiler_nb.drawing.boxes import URGENT
 from compiler_nb.drawing.live import Sketch, draw_whole
 from compiler_nb.drawing.scene import DrawnRound, Scene, scene_of
 from compiler_nb.drawing.style import MARKS
@@ -116,6 +117,8 @@ def test_files_join_into_one_module():
     source = (STATIC / "states.js").read_text("utf-8")
     assert dict(re.findall(r'^  (\w+): "(M.*)",$', source, re.MULTILINE)) == dict(MARKS)
     assert re.findall(r'"(\w+)"', source.split("STATES = ")[1].split("\n")[0]) == list(STATES)
+    urgent = re.findall(r"\d", source.split("URGENT = ")[1].split("\n")[0])
+    assert [STATES[int(code)] for code in urgent] == list(URGENT)
 
 
 def test_a_fan_out_says_how_many_items_are_done_and_failed(live):
@@ -126,7 +129,7 @@ def test_a_fan_out_says_how_many_items_are_done_and_failed(live):
     svg = draw_whole(Plan.parse("rows = [f(g(n)) for n in range(4)]\n"), engine="own").svg
     live.open().feed(0.5, tasks=rows, graph={"svg": svg, "groups": []}, states=states((0, RUNNING, 100)))
     ends = states((2, DONE, 200), (4, DONE, 200), (5, FAILED, 300), (6, SKIPPED, 300))
-    live.feed(1.0, states=ends)
+    live.feed(1.0, states=ends, items=[[0, [1, 0, 0, 2, 0, 1, 0], 0]])
     said = "2 of 4 items done, 1 failed"
     box = live.page.query_selector(".cnb-graph .cnb-task")
     assert box.get_attribute("aria-label").endswith(said)
@@ -143,16 +146,23 @@ def test_a_fan_out_says_how_many_items_are_done_and_failed(live):
 
 def test_a_box_shows_the_states_of_its_guarded_calls(live):
     """While the line waits, that of the call which is made; each call has a cell, which can be asked for."""
-    tasks = [task("up", line=1), task("x.1", 0, line=2), task("x.2", 0, line=2), task("x", 1, 2, kind="expr", line=2)]
+    calls = [[*task(f"x.{number}", 0, line=2), 1] for number in (1, 2)]
+    tasks = [task("up", line=1), *calls, task("x", 1, 2, kind="expr", line=2)]
+    written = {"round": 0, "role": "planner", "reason": "", "closed": True, "written": ""}
+    text = "up = check('a')\nx = load('a') if up else load('b')\n"
     svg = draw_whole(Plan.parse("up = check('a')\nx = load('a') if up else load('b')\n"), engine="own").svg
-    live.open().feed(0.5, tasks=tasks, graph={"svg": svg, "groups": []})
+    live.open().feed(0.5, sections=[[0, written]], text=[[0, text]], tasks=tasks, graph={"svg": svg, "groups": []})
+    mark = ".cnb-line >> nth=1 >> .cnb-sign"
     cells = "() => [...document.querySelectorAll('.cnb-graph .cnb-cell')].map((e) => [e.dataset.task, e.dataset.state])"
     assert live.states() == {"up": "waiting", "x": "waiting"}
-    live.feed(1.0, states=states((0, DONE, 500), (1, READY, 500), (1, RUNNING, 600), (2, SKIPPED, 500)))
+    changes = states((0, DONE, 500), (1, READY, 500), (1, RUNNING, 600), (2, SKIPPED, 500))
+    live.feed(1.0, states=changes, shows=[[3, RUNNING]])
     assert live.states() == {"up": "done", "x": "running"}
+    assert live.page.get_attribute(mark, "data-state") == "running"
     assert live.page.evaluate(cells) == [["x.1", "running"], ["x.2", "skipped"]]
-    live.feed(2.0, states=states((1, DONE, 900), (3, DONE, 900)))
+    live.feed(2.0, states=states((1, DONE, 900), (3, DONE, 900)), shows=[[3, DONE]])
     assert live.states() == {"up": "done", "x": "done"}
+    assert live.page.get_attribute(mark, "data-state") == "done"
     live.page.click(".cnb-graph [data-task='x.1']")
     live.settle()
     assert {"say": "task", "task": 1} in live.sent
@@ -220,12 +230,11 @@ def test_a_box_tells_what_its_task_waits_for(live):
     live.feed(1.1, states=states((0, DONE, 1100)), held=held, whys=[["waits for approval", [1]], ["waits for la", [2]]])
     assert live.page.evaluate(told, "la") == "la, ready, waits for approval"
     assert live.text(".cnb-phase") == "the planner writes"
-    live.feed(1.2, phase="running tasks")
+    live.feed(1.2, phase="waits for approval")
     assert live.text(".cnb-phase") == "waits for approval"
     assert live.text(".cnb-graph [data-task=best] > title").split("\n")[0] == "best · waiting · waits for la"
     live.feed(1.3, paused=True, held=[[1, "", ""]], whys=[["the run is paused", [1]]])
     assert live.page.evaluate(told, "la") == "la, ready, the run is paused"
-    assert live.text(".cnb-phase") == "paused"
     live.feed(1.4, paused=False, states=states((1, RUNNING, 1400), (1, RETRIED, 1450)))
     assert live.page.evaluate(told, "la") == "la, waiting"
     assert live.sent == []
@@ -253,42 +262,37 @@ def test_a_reason_that_nobody_told_is_asked_for_when_one_looks(live):
 def test_a_wait_that_a_provider_asked_for_is_counted_down(live):
     """For the planner, which is no task, and for tasks with how many of them wait."""
     plan(live.open(), phase="the planner writes")
-    live.feed(10.0, waits=[["openai", 45, 48_200]])
+    live.feed(10.0, waits=[["waits for openai", 45, 48_200]])
     assert live.text(".cnb-phase") == "the planner writes"
     assert re.fullmatch(r"waits for openai: asked for 45 s, [23]\d s left", live.text(".cnb-waits"))
-    live.feed(11.0, states=states((0, RUNNING, 100), (1, RUNNING, 100)), parked=[[0, "openai"], [1, "openai"]],
-              parks=[["openai", 2]])  # fmt: skip
-    assert live.text(".cnb-phase") == "the planner writes"
+    parked = [[0, "openai"], [1, "openai"]]
+    live.feed(11.0, states=states((0, RUNNING, 100), (1, RUNNING, 100)), parked=parked,
+              waits=[["2 wait for openai", 45, 48_200]])  # fmt: skip
     assert re.fullmatch(r"2 wait for openai: asked for 45 s, [23]\d s left", live.text(".cnb-waits"))
-    live.feed(12.0, waits=[["vllm", 0, 42_500]])
+    live.feed(12.0, waits=[["waits for vllm", 0, 42_500]])
     assert re.fullmatch(r"waits for vllm: tries again in [123]\d s", live.text(".cnb-waits"))
-    assert live.text(".cnb-phase") == "the planner writes · 2 wait for openai"
     live.feed(13.0, waits=[])
     assert live.text(".cnb-waits") == ""
 
 
 def test_a_task_that_waits_for_its_provider_says_so_until_it_goes_on(live):
-    """Its box, its row and the head tell whom it waits for."""
+    """Its box and its row tell whom it waits for."""
     told = "(id) => document.querySelector(`.cnb-graph [data-task=${id}]`).getAttribute('aria-label')"
     waits = [["waits for openai", [0]], ["waits for openai", [1]]]
-    plan(live.open(), phase="running tasks", states=states((0, RUNNING, 100), (1, READY, 100)), parked=[[0, "openai"]],
-         parks=[["openai", 1]], whys=waits)  # fmt: skip
+    changes = states((0, RUNNING, 100), (1, READY, 100))
+    plan(live.open(), phase="running tasks", states=changes, parked=[[0, "openai"]], whys=waits)
     assert live.states()["ny"] == "running"
     assert live.page.evaluate(told, "ny") == "ny, running, waits for openai"
     assert live.page.evaluate(told, "la") == "la, ready, waits for openai"
     assert live.text("[data-task=ny] > title").split("\n")[0] == "ny · running · waits for openai"
     assert re.fullmatch(r"waits · \d\.\d s", live.text("[data-task=ny] .cnb-time"))
-    assert live.text(".cnb-phase") == "running tasks · 1 waits for openai"
-    live.feed(1.0, states=states((1, RUNNING, 900)), parked=[[1, "openai"]], parks=[["openai", 2]],
-              whys=waits[1:])  # fmt: skip
-    assert live.text(".cnb-phase") == "running tasks · 2 wait for openai"
+    live.feed(1.0, states=states((1, RUNNING, 900)), parked=[[1, "openai"]], whys=waits[1:])
     for name, row in (("Timeline", ".cnb-row"), ("Table", ".cnb-table-row")):
         live.page.click(f".cnb-tab:text-is('{name}')")
         assert live.page.get_attribute(f"{row} >> nth=0", "title").endswith("waits for openai")
-    live.feed(1.1, parked=[[0, ""], [1, ""]], parks=[], whys=[["", [0, 1]]])
+    live.feed(1.1, parked=[[0, ""], [1, ""]], whys=[["", [0, 1]]])
     live.page.click("text=Graph")
     assert live.page.evaluate(told, "ny") == "ny, running"
-    assert live.text(".cnb-phase") == "running tasks"
     assert live.count(".cnb-graph .cnb-parked") == 0
 
 
@@ -441,7 +445,7 @@ def test_buttons_say_what_they_are_for_until_the_kernel_answers(live):
     live.feed(1.1, paused=False)
     live.page.click(".cnb-stop")
     assert live.sent == [{"say": "pause"}, {"say": "resume"}, {"say": "stop"}]
-    live.feed(1.2, run={"live": False, "buttons": False}, status="cancelled")
+    live.feed(1.2, run={"live": False, "buttons": False}, status="cancelled", phase="stopped")
     assert not live.page.is_visible(".cnb-stop")
     assert live.text(".cnb-phase") == "stopped"
 
@@ -487,15 +491,14 @@ def test_held_tasks_ask_once_and_at_most_five_at_a_time(live):
 def test_held_tasks_are_asked_for_in_the_order_of_the_plan_and_say_whose_turn_comes_first(live):
     """Whichever was held first; the words change when the turn comes, and a click in between is not lost."""
     rows = [task(f"m{number}", tool="send_email") for number in range(3)]
-    held = [[number, "approval", ""] for number in (2, 0)]
-    whys = [["waits for approval", [0]], ["waits for approval, then for m1", [2]]]
-    live.open().feed(1.0, tasks=rows, held=held, whys=whys)
+    held = [[2, "approval", "", "", "", "m1"], [0, "approval", ""]]
+    live.open().feed(1.0, tasks=rows, held=held)
     live.page.evaluate("document.querySelector('[data-ask=m2]').mine = true")
-    live.feed(1.1, held=[[1, "approval", ""]], whys=[["waits for approval, then for m0", [1]]])
+    live.feed(1.1, held=[[1, "approval", "", "", "", "m0"]])
     bars = live.page.locator(".cnb-ask").all()
     assert [bar.get_attribute("data-ask") for bar in bars] == ["m0", "m1", "m2"]
     assert [bar.locator(".cnb-ask-turn").inner_text() for bar in bars] == ["", "starts after m0", "starts after m1"]
-    live.feed(1.2, held=[[0, "", ""]], whys=[["waits for approval", [1]]])
+    live.feed(1.2, held=[[0, "", ""], [1, "approval", ""]])
     assert live.page.locator(".cnb-ask-turn").all_inner_texts() == ["", "starts after m1"]
     assert live.page.evaluate("document.querySelector('[data-ask=m2]').mine")
 
@@ -532,7 +535,10 @@ def test_the_head_of_a_plan_says_under_which_grammar_it_was_written(live):
     plan, end = "written under a grammar of 4 tools", "written under a grammar of a decision"
     live.open().feed(0.2, sections=[[0, about]], text=[[0, "a = f(1)\n"]])
     assert live.text(".cnb-part-title") == "Plan"
-    asked = [["planner", 0, 0, 300, 1500, -1, plan], ["joiner", 0, 2000, 2100, 2500, -1, end]]
+    asked = [
+        ["planner", 0, 0, 300, 1500, -1, plan, "", "1.5 s", DONE],
+        ["joiner", 0, 2000, 2100, 2500, -1, end, "", "0.5 s", DONE],
+    ]
     live.feed(2.5, sections=[[0, about | {"closed": True, "written": plan}]], models=asked, answer={"text": "Two."})
     assert live.text(".cnb-part-title") == f"Plan · {plan}"
     assert live.page.get_attribute(".cnb-answer", "title") == end
@@ -578,11 +584,13 @@ def test_the_bar_of_a_fan_out_shows_its_items_or_their_shares(live, count, cells
     live.open().feed(0.5, tasks=[task("rows", kind="fanout", line=1)], graph={
         "boxes": [[0, box("rows", width=220, bar=True)]], "bounds": [0, 0, 220, 70]})  # fmt: skip
     assert live.text(".cnb-count") == "\u00d7 n"
-    live.feed(1.0, tasks=[task(f"rows[{n}]", owner=0, section=-1) for n in range(count)])
+    waiting = [[0, [count, 0, 0, 0, 0, 0, 0], 0]]
+    live.feed(1.0, tasks=[task(f"rows[{n}]", owner=0, section=-1) for n in range(count)], items=waiting)
     assert live.text(".cnb-count") == f"\u00d7 {count}"
     assert live.count(".cnb-bar .cnb-cell") == cells
     half = count // 2
-    live.feed(2.0, states=states(*((n, DONE if n <= half else RUNNING, 1500) for n in range(1, count + 1))))
+    changes = states(*((n, DONE if n <= half else RUNNING, 1500) for n in range(1, count + 1)))
+    live.feed(2.0, states=changes, items=[[0, [0, 0, count - half, half, 0, 0, 0], 0]])
     assert live.text(".cnb-count") == f"{half}/{count}"
     wide = """(name) => [...document.querySelectorAll(`.cnb-bar .cnb-${name}`)]
         .reduce((sum, e) => sum + e.getBBox().width, 0)"""
@@ -590,7 +598,8 @@ def test_the_bar_of_a_fan_out_shows_its_items_or_their_shares(live, count, cells
     assert done == pytest.approx(running, rel=0.05)
     assert waiting == 0
     rest = [(number, FAILED, 1600) for number in range(half + 1, count + 1)]
-    live.feed(3.0, states=states(*rest, (0, DONE, 1700)), counts=[[0, f"\u00d7 {half} of {count}"]])
+    live.feed(3.0, states=states(*rest, (0, DONE, 1700)), counts=[[0, f"\u00d7 {half} of {count}"]],
+              items=[[0, [0, 0, 0, half, count - half, 0, 0], 0]])  # fmt: skip
     assert live.text(".cnb-count") == f"\u00d7 {half} of {count}"
 
 
@@ -598,17 +607,21 @@ def test_a_fan_out_of_many_items_is_counted_by_the_kernel_and_shows_a_few(live):
     """Its bar is that of all items; the table and the drawer say how many are not shown, and a button brings more."""
     rows = [task("rows", kind="fanout", line=1), *(task(f"rows[{n}]", owner=0, section=-1) for n in range(200))]
     graph = {"boxes": [[0, box("rows", width=220, bar=True)]], "bounds": [0, 0, 220, 70]}
-    tally = [60_000, 0, 8, 29_990, 2, 0, 10_000]
+    tally, fewer = [60_000, 0, 8, 29_990, 2, 0, 10_000], [[0, [60_000, 0, 8, 29_990, 2, 0, 10_000], 99_799]]
     first = states((0, RUNNING, 100), *((n, DONE, 200) for n in range(1, 201)))
-    live.open().feed(1.0, tasks=rows, graph=graph, states=first, items=[[0, tally]], counted=counted(RUNNING, items=2))
+    live.open().feed(
+        1.0, tasks=rows, graph=graph, states=first, items=[[0, tally, 99_800]], counted=counted(RUNNING, items=2)
+    )
     assert live.text(".cnb-head .cnb-facts") == "0 of 1 task \u00b7 2 items failed"
     assert (live.text(".cnb-count"), live.count(".cnb-bar .cnb-cell")) == ("39 %", 7)
-    live.feed(1.5, tasks=[task("rows[777]", owner=0, section=-1)], states=states((201, FAILED, 300)))
+    late = [task("rows[777]", owner=0, section=-1)]
+    live.feed(1.5, tasks=late, states=states((201, FAILED, 300)), items=fewer, rounds=[[0, ""], [201, "more"]])
     assert live.text(".cnb-count") == "39 %"
     live.page.click("text=Table")
     assert live.text(".cnb-table-pane .cnb-more-rows").startswith("\u2026 99,799 more items")
     live.page.click("text=Timeline")
     assert live.text(".cnb-timeline-pane .cnb-more-rows") == "\u2026 99,799 more items"
+    assert live.count(".cnb-band[data-round='2'] .cnb-row") == 0  # the items of round 1 that are told later, too
     live.page.click("text=Graph")
     live.page.click(".cnb-graph .cnb-task")
     live.settle()
@@ -762,7 +775,10 @@ def test_the_timeline_has_a_row_for_each_attempt(live):
 def test_planner_and_joiner_have_bars_and_a_legend_while_the_run_goes_on(live):
     """What a model thinks and writes grows by the clock; only what can be seen is explained."""
     plan(live.open()).feed(
-        1.0, states=states((0, RUNNING, 900)), models=[["planner", 0, 0, 300, -1, -1]], rounds=[[0, ""]]
+        1.0,
+        states=states((0, RUNNING, 900)),
+        models=[["planner", 0, 0, 300, -1, -1, "", "", "", RUNNING]],
+        rounds=[[0, ""]],
     )
     live.page.click("text=Timeline")
     model = live.page.locator(".cnb-model")
@@ -774,7 +790,8 @@ def test_planner_and_joiner_have_bars_and_a_legend_while_the_run_goes_on(live):
         "() => [...document.querySelectorAll('.cnb-sample')].filter((e) => e.offsetWidth).map((e) => e.textContent)"
     )
     assert live.page.evaluate(legend) == ["runs", "a model thinks", "and writes"]
-    ended = [["planner", 0, 0, 300, 1500, 900], ["joiner", 0, 2000, 2100, 2500, 2500]]
+    ended = [["planner", 0, 0, 300, 1500, 900, "", "", "1.5 s", DONE]]
+    ended += [["joiner", 0, 2000, 2100, 2500, 2500, "", "", "0.5 s", DONE]]
     live.feed(2.5, states=states((0, DONE, 2000)), models=ended, critical=[0], times="2.5 s: planner → ny → joiner",
               status="done", run={"live": False})  # fmt: skip
     order = live.page.locator(".cnb-row .cnb-who").all_inner_texts()
@@ -895,21 +912,20 @@ def test_the_table_sorts_and_asks_for_what_it_shows(live):
 def test_what_models_cost_is_told_where_one_looks(live):
     """In the head while they write, at each task's box, bar and row, and at the planner's bar; if none, no column."""
     plan(live.open(), counted=counted(0, 0, 0))
-    live.feed(1.0, usage={"calls": 0, "tokens": 110, "words": "~110 tokens", "shares": ""})
+    live.feed(1.0, usage={"calls": 0, "words": ["~110 tokens"], "shares": ""})
     assert live.text(".cnb-head .cnb-facts") == "0 of 3 tasks · ~110 tokens"
     live.page.click("text=Table")
     column = ".cnb-table-row >> nth=1 >> .cnb-c-cost"
     assert live.page.locator(column).bounding_box()["width"] == 0
     usage = {
         "calls": 2,
-        "tokens": 1240,
-        "words": "1,240 tokens, $0.0031",
+        "words": ["1,240 tokens", "$0.0031"],
         "shares": "planner 62 % of $0.0031 · llm 38 %",
     }
-    costs = [[1, "420 tokens, $0.0012", 420]]
+    costs = [[1, ["420 tokens", "$0.0012"], 420]]
     live.feed(2.0, usage=usage, costs=costs, states=states((1, RUNNING, 900), (1, DONE, 1900)),
               counted=counted(0, DONE, 0),
-              models=[["planner", 0, 0, 300, 900, -1, "", "820 tokens, $0.0019"]])  # fmt: skip
+              models=[["planner", 0, 0, 300, 900, -1, "", "820 tokens, $0.0019", "0.9 s", DONE]])  # fmt: skip
     assert live.text(".cnb-head .cnb-facts") == "1 of 3 tasks · 1,240 tokens · $0.0031 · 2 model calls"
     assert "planner 62 % of $0.0031 · llm 38 %" in live.page.locator(".cnb-head .cnb-facts").get_attribute("title")
     assert live.text(column) == "$0.0012"
@@ -1109,10 +1125,10 @@ def test_the_joiner_is_a_node_with_its_time(live):
     live.open().feed(0.5, tasks=THREE[:1], graph=whole)
     state = "() => document.querySelector('.cnb-end').dataset.state"
     assert (live.page.evaluate(state), live.text(".cnb-end .cnb-time")) == ("waiting", "")
-    live.feed(1.0, states=states((0, DONE, 900)), models=[["joiner", 0, 900, -1, -1, -1]])
+    live.feed(1.0, states=states((0, DONE, 900)), models=[["joiner", 0, 900, -1, -1, -1, "", "", "", RUNNING]])
     assert live.page.evaluate(state) == "running"
     live.page.wait_for_function("() => document.querySelector('.cnb-end .cnb-time').textContent > '0.2 s'")
-    live.feed(3.0, models=[["joiner", 0, 900, 1200, 2400, -1]])
+    live.feed(3.0, models=[["joiner", 0, 900, 1200, 2400, -1, "", "", "1.5 s", DONE]])
     assert (live.page.evaluate(state), live.text(".cnb-end .cnb-time")) == ("done", "1.5 s")
 
 

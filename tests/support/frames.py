@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from compiler_nb.run import Run
 
 PLAIN = ("status", "error", "phase", "paused", "usage", "run", "footer", "critical", "times", "models",
-         "rounds", "counted", "parks")  # fmt: skip
+         "rounds", "counted", "waits")  # fmt: skip
 
 
 class Page:
@@ -29,9 +29,9 @@ class Page:
         self.facts: dict[str, Any] = {
             "paused": False,
             "footer": "",
-            "usage": {"calls": 0, "tokens": 0, "words": "", "shares": ""},
+            "usage": {"calls": 0, "words": [], "shares": ""},
         }
-        self.facts |= {"models": [], "rounds": [], "counted": [[0] * len(STATES), 0, 0, 0], "parks": []}
+        self.facts |= {"models": [], "rounds": [], "counted": [[0] * len(STATES), 0, 0, 0], "waits": []}
         self.sections: dict[int, Any] = {}
         self.text: dict[int, str] = {}
         self.problems: list[Any] = []
@@ -40,6 +40,7 @@ class Page:
         self.by_task: dict[str, dict[int, Any]] = {"held": {}, "parked": {}, "notes": {}, "values": {}, "calls": {}}
         self.by_task |= {"counts": {}, "costs": {}, "items": {}}
         self.whys: dict[int, str] = {}  # what tasks wait for
+        self.shown: dict[int, int] = {}  # what boxes show in place of the state of their task
         self.pieces: list[Any] = []
         self.answer = {"text": "", "html": ""}
         self.last = 0
@@ -62,6 +63,10 @@ class Page:
         self.tasks += frame.get("tasks", [])
         changes = list(unpack(frame.get("states", "")))
         self.history += changes
+        own = {number: code for number, code, _ in self.history}
+        told = {number: state for number, state in self.shown.items() if number not in {each[0] for each in changes}}
+        told |= dict(frame.get("shows", []))
+        self.shown = {number: state for number, state in told.items() if state != own.get(number, 0)}
         for number, _, _ in changes:
             self.whys.pop(number, None)
         self.whys |= {number: words for words, numbers in frame.get("whys", []) for number in numbers}

@@ -18,34 +18,37 @@ Theory of operation
                 the cluster of its calls, in words; `live`: the run may still change; `scale`: how many times larger
                 than usual it is shown, if it is; `buttons`: stop, pause, approve and the like can reach the kernel
     status      "running", "done", "failed", "cancelled" or "limit";  error  why it has no answer
-    phase       what goes on, in words: "the planner writes"
+    phase       what goes on, or how it ended, in words: "the planner writes", "running tasks · 2 wait for openai"
     paused      bool
     counted     [[tasks by state], failed, items, busy]: how many tasks the plan has, not counting items; how many of
                 them failed, without the fan-outs whose items say so; how many items failed; calls that hold a slot
-    parks       [[provider, how many running tasks wait for it, without a slot]]
-    usage       {calls, tokens, words, shares}: words: tokens and dollars so far; shares: of the roles, in words
-    costs       [[task, words, tokens]]: what the calls of models used that a task made, the last one counts; only while
-                there are few tasks, and on demand
+    usage       {calls, words, shares}: words: [tokens, dollars] so far, as texts; shares: of the roles, in words
+    costs       [[task, words, tokens]]: what the calls of models used that a task made, in words as in `usage`; the
+                last one counts; only while there are few tasks, and on demand
     sections    [[section, {round, role, reason, closed, written}]]: a text of a plan: of the planner, a repair or a
                 replan; written: under which grammar, in words, "" if under none
     text        [[section, more of its text]]
     problems    [[section, line, column, message]]: lines and columns count from 1; column 0: no problem, but a note
                 where the text was not read as it is written
-    tasks       [[id, kind, tool, call, note, section, line, owner, needs, born]]: appended; the next number is its own.
+    tasks       [[id, kind, tool, call, note, section, line, owner, needs, born, inner]]: appended; the next number is
+                its own.
                 kind: "call", "expr" or "fanout"; call: its source in short, "" if there are too many tasks;
                 section and line: where it stands, -1 and 0 for items; owner: the fan-out that it is an item of, or -1;
                 needs: numbers of the tasks whose values it reads, or that it comes after; born: when it was planned,
-                in milliseconds
-    items       [[task, [items by state]]]: of a fan-out so large that only some of its items are among `tasks`
+                in milliseconds; inner: 1 for a guarded call, which is drawn in the box of its line, else missing
+    items       [[task, [items by state], rest]]: of a fan-out; rest: how many of its items are not among `tasks`
     states      changes of state, in the short form of `notebook.live.changes`; each forgets the task's `whys`
+    shows       [[task, state]]: what the box of a line with guarded calls shows in place of its own state, until that
+                changes: a state by its number in `outcome.STATES`
     whys        [[words, [tasks]]]: what these tasks wait for, in short, "" for nothing anymore; only while there are
                 few tasks, and on demand
-    held        [[task, reason, arguments, mark, note]]: "approval", "plan", or "fanout" if the fan-out is asked for; ""
-                if the task is not held anymore; an answer may name the mark, and then holds for these arguments alone;
-                note: how it ends if it is done already, and is made again only by "again"
+    held        [[task, reason, arguments, mark, note, turn]]: "approval", "plan", or "fanout" if the fan-out is asked
+                for; "" if the task is not held anymore; an answer may name the mark, and then holds for these arguments
+                alone; note: how it ends if it is done already, and is made again only by "again"; turn: what it starts
+                after, whenever it is approved, in words
     parked      [[task, provider]]: it runs, but waits for its provider, and holds no slot; "" when it goes on
-    waits       [[provider, asked, until]]: the providers that make calls of models wait: seconds that they asked for (0
-                if they did not), and when the wait ends, in milliseconds since the run began
+    waits       [[words, asked, until]]: that a provider makes calls of models wait, in words; seconds that it asked for
+                (0 if it did not), and when the wait ends, in milliseconds since the run began
     notes       [[task, text]]: warnings, errors of attempts that are tried again, how much of tables it sent to a
                 model; added to those of the task
     values      [[task, text]]: what came of it in short; only while there are few tasks, and on demand
@@ -58,10 +61,11 @@ Theory of operation
                 {"boxes": [[task, svg]], "edges": [svg], "bounds": [x, y, width, height]}: added to what is there
                 (a snapshot may have both: the whole picture comes first)
     critical    [tasks]: those of the critical path;  times: how long it took and would have taken, in words
-    models      [["planner" or "joiner", round, started, first, ended, until, written, spent, took]]: all their calls:
-                when the text began and ended, -1 for not yet; until: where it leaves the critical path, -1 if it is not
-                on it; milliseconds; written: as in `sections`; spent: tokens, dollars and how much of tables it sent,
-                in words, "" for not yet; took: how long the role took in this round so far, in words, "" for not yet
+    models      [["planner" or "joiner", round, started, first, ended, until, written, spent, took, state]]: all their
+                calls: when the text began and ended, -1 for not yet; until: where it leaves the critical path, -1 if it
+                is not on it; milliseconds; written: as in `sections`; spent: tokens, dollars and how much of tables it
+                sent, in words, "" for not yet; took: how long the role took in this round so far, in words, "" for not
+                yet; state: of the call, by its number in `outcome.STATES`
     rounds      [[first task, reason]]: for each round the number of its first task, and why the joiner asked for it
     answer      {"text": more of the joiner's text, "html": the answer}, or one of them; "reset": true begins anew
     footer      the last line: variables and so on
@@ -87,6 +91,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
+from compiler_nb.drawing.boxes import shown_state
 from compiler_nb.drawing.live import Drawn, draw_whole
 from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.scene import scene_of_run
@@ -98,7 +103,6 @@ from compiler_nb.events import (
     ModelEnded,
     ModelRecalled,
     ModelStarted,
-    ModelWaits,
     Paused,
     PlanClosed,
     PlanProblem,
@@ -116,13 +120,13 @@ from compiler_nb.notebook.live.canvas import FEW, Canvas
 from compiler_nb.notebook.live.changes import Change, Told, pack
 from compiler_nb.notebook.live.spending import Spending
 from compiler_nb.notebook.live.texts import Texts
-from compiler_nb.notebook.live.untold import TOLD, StateChange, Untold
+from compiler_nb.notebook.live.untold import TOLD, Numbers, StateChange, Untold
 from compiler_nb.notebook.output.answer import note_of
-from compiler_nb.outcome import ADOPTED, CACHED, GIVEN, LEFT_OUT, NOT_REPEATED, STATES, Answer
+from compiler_nb.outcome import ADOPTED, CACHED, GIVEN, LEFT_OUT, NOT_REPEATED, STATES, Answer, State
 from compiler_nb.plan.short import shorten_call
-from compiler_nb.plan.task import Task, owner_of
+from compiler_nb.plan.task import Task, line_of
 from compiler_nb.text import TIMES, cut, describe_outcome, seconds_text, visible_lines
-from compiler_nb.trace import Progress, Times, Words, role_of, shown_in, spent
+from compiler_nb.trace import ModelCall, Progress, Times, Words, role_of, shown_in, spent
 
 CODE: Final[Mapping[str, int]] = {what: number for number, what in enumerate((*STATES, "retried"))}
 """The code of each change of state."""
@@ -132,6 +136,8 @@ _WRITING: Final = {
     "planner": "the planner writes", "repair": "the planner repairs its plan",
     "replan": "the planner writes another plan", "joiner": "the joiner reads the results",
 }  # fmt: skip
+RUNNING: Final = "running tasks"
+_ENDS: Final = {"cancelled": "stopped", "limit": "stopped at a limit"}
 Frame = dict[str, Any]
 
 
@@ -148,8 +154,8 @@ class Board:
         self.facts: Frame = {  # the latest of them counts
             "run": {"id": "", "question": "", "tools": [], "models": {}, "where": "", "live": live, "buttons": False},
             "status": "running", "error": "", "phase": "starting", "paused": False, "footer": "",
-            "usage": {"calls": 0, "tokens": 0, "words": "", "shares": ""}, "waits": [], "models": [], "rounds": [],
-            "counted": [[0] * len(STATES), 0, 0, 0], "parks": [],
+            "usage": {"calls": 0, "words": [], "shares": ""}, "waits": [], "models": [], "rounds": [],
+            "counted": [[0] * len(STATES), 0, 0, 0],
         }  # fmt: skip
         self.rows = Told()
         self.texts, self.canvas, self.spending = Texts(self.rows), Canvas(), Spending(self.rows)
@@ -158,7 +164,10 @@ class Board:
         self.numbers: dict[str, int] = {}  # of tasks, by id
         self.tasks: list[Task] = []
         self.number = 0  # the last frame's
+        self._doing = "starting"  # what the planner, the tasks or the joiner do
+        self._calls: dict[str, dict[str, None]] = {}  # the guarded calls that are drawn in the box of their line
         self._whys: dict[int, str] = {}  # as the page knows them
+        self._turns: dict[str, str] = {}  # of tasks that wait for approval, as the page knows them
         self._asked: list[int] = []  # calls of the planner and the joiner
         self._left: dict[int, float] = {}  # where such calls leave the critical path
         self._taken = self._sent = 0  # events that were taken; changes that frames have sent
@@ -204,7 +213,7 @@ class Board:
             self._note(event.task, told)
         if event.role in _WRITING:
             self._asked.append(event.call)
-            self.tell(phase=_WRITING[event.role])
+            self._doing = _WRITING[event.role]
             self.texts.ask(event.call, event.role)
 
     def _end_model(self, event: ModelEnded) -> None:
@@ -213,24 +222,19 @@ class Board:
             self.texts.hold(event.call, call.held)
         self.spending.end(event.call)
 
-    def _wait(self, _: ModelWaits) -> None:
-        waits = sorted(self.progress.waits.values(), key=lambda wait: wait.at + wait.left)
-        longest = {wait.provider: [wait.asked, round((wait.at + wait.left) * 1000)] for wait in waits}
-        self.tell(waits=[[cut(provider, SHORT), *wait] for provider, wait in longest.items()])
-
     def _close(self, event: PlanClosed) -> None:
         self.texts.close(event.text, event.notes)
-        self.tell(phase="running tasks")
+        self._doing = RUNNING
         self.canvas.stale = bool(self.tasks)
 
     def _decide(self, event: Decided) -> None:
         if isinstance(event.decision, Answer):
             self.texts.answer(event.decision.value, note_of(self.progress))
         else:
-            self.tell(phase="the joiner asks for another plan")
+            self._doing = "the joiner asks for another plan"
 
     def _finish(self, event: RunEnded) -> None:
-        self.tell(status=event.status, error=visible_lines(event.error), phase=event.status)
+        self.tell(status=event.status, error=visible_lines(event.error))
         self.tell_run(live=False, buttons=False)
 
     # ---------------------------------------------------------------- tasks
@@ -240,7 +244,10 @@ class Board:
         if event.task in self.numbers:  # in a repaired plan it may stand elsewhere, so that other arrows lead to it
             self.tasks[self.numbers[event.task]] = task
         else:
-            number = self._add(task, self.texts.section.number, task.line, -1)
+            is_inner = task.guard is not None and task.kind == "call"
+            if is_inner:
+                self._calls.setdefault(line_of(task.id), {})[task.id] = None
+            number = self._add(task, self.texts.section.number, task.line, -1, is_inner=is_inner)
             self.canvas.add(number, task, event.round, self.texts.reason)
 
     def _expand(self, event: TaskExpanded) -> None:
@@ -248,7 +255,7 @@ class Board:
         for item in self.untold.take(event.task, event.items):
             self._add(item, -1, 0, owner)
 
-    def _add(self, task: Task, section: int, line: int, owner: int) -> int:
+    def _add(self, task: Task, section: int, line: int, owner: int, *, is_inner: bool = False) -> int:
         number = self.numbers[task.id] = len(self.tasks)
         self.tasks.append(task)
         above = dict.fromkeys((*task.dependencies, *task.follows))
@@ -257,7 +264,7 @@ class Board:
         note = cut(task.note, SHORT * 2) if task.note else ""
         born = round(self.progress.born[task.id] * 1000)
         row = [cut(task.id, ID), task.kind, cut(task.tool, SHORT), call, note, section, line, owner, needs, born]
-        self.rows.add("tasks", row)
+        self.rows.add("tasks", [*row, 1] if is_inner else row)
         return number
 
     def _retry(self, event: TaskRetried) -> None:
@@ -326,8 +333,16 @@ class Board:
             place = role_of(call), call.round
             took[place] = took.get(place, 0.0) + (call.ended or call.started) - call.started
             words = seconds_text(took[place]) if call.ended is not None else ""
-            rows.append([*place, *times, call.held, self.spending.words(call), words])
+            state = STATES.index(self._state_of(call))
+            rows.append([*place, *times, call.held, self.spending.words(call), words, state])
         return rows
+
+    def _state_of(self, call: ModelCall) -> State:
+        if call.ended is None and self.progress.status == "running":
+            return "running"
+        if call.ended is None or (call.error and self.progress.status == "cancelled"):
+            return "cancelled"
+        return "failed" if call.error else "done"
 
     # ---------------------------------------------------------------- the picture
 
@@ -364,8 +379,11 @@ class Board:
         tasks, *others = self.progress.counted()
         if (counted := [list(tasks), *others]) != self.facts["counted"]:
             self.tell(counted=counted)
-        if (parks := self._parks()) != self.facts["parks"]:
-            self.tell(parks=parks)
+        parked = Counter(self.progress.parked.values())
+        if (waits := self._waits(parked)) != self.facts["waits"]:
+            self.tell(waits=waits)
+        if (phase := self._phase(parked)) != self.facts["phase"]:
+            self.tell(phase=phase)
         if (models := self._models()) != self.facts["models"]:
             self.tell(models=models)
         shown = self.numbers if len(self.tasks) <= FEW else {}
@@ -375,10 +393,12 @@ class Board:
             self._whys.pop(number, None)
         whys = self._new_whys()
         self._whys |= whys
+        held = dict.fromkeys([*self._among(changes, "held"), *self._new_turns()])
         new = {
             "states": pack(states),
-            "items": self._items(self.untold.news()),
-            "held": [self._held(id_) for id_ in self._among(changes, "held")],
+            "shows": self._shows(dict.fromkeys(line_of(id_) or id_ for id_, _, _ in changes) if self._calls else ()),
+            "items": self._items(self.untold.news(changes)),
+            "held": [self._held(id_) for id_ in held],
             "parked": [self._parked(id_) for id_ in self._among(changes, "parked")],
             "whys": _by_words(whys),
         }
@@ -392,11 +412,35 @@ class Board:
     def _among(self, changes: Iterable[StateChange], wanted: str) -> Iterable[str]:
         return dict.fromkeys(id_ for id_, what, _ in changes if what == wanted and id_ in self.numbers)
 
-    def _items(self, tallies: Mapping[str, list[int]]) -> list[list[Any]]:
-        return [[self.numbers[id_], tally] for id_, tally in tallies.items()]
+    def _shows(self, lines: Iterable[str]) -> list[list[int]]:
+        """Return what the boxes of lines with guarded calls show."""
+        states, numbers = self.progress.states, self.numbers
+        shown = {line: shown_state(line, self._calls[line], states) for line in lines if line in self._calls}
+        return [[numbers[line], STATES.index(state)] for line, state in shown.items() if line in numbers]
 
-    def _parks(self) -> list[list[Any]]:
-        return [[cut(name, SHORT), count] for name, count in sorted(Counter(self.progress.parked.values()).items())]
+    def _items(self, numbers: Mapping[str, Numbers]) -> list[list[Any]]:
+        return [[self.numbers[id_], *each] for id_, each in numbers.items()]
+
+    def _waits(self, parked: Mapping[str, int]) -> list[list[Any]]:
+        """Return the longest wait that each provider asked for, with how many tasks wait."""
+        waits = sorted(self.progress.waits.values(), key=lambda wait: wait.at + wait.left)
+        longest = {wait.provider: wait for wait in waits}
+        return [
+            [_waiting(name, parked.get(name, 0)), wait.asked, round((wait.at + wait.left) * 1000)]
+            for name, wait in longest.items()
+        ]
+
+    def _phase(self, parked: Mapping[str, int]) -> str:
+        """Return what goes on, or how the run ended, in words."""
+        progress, busy = self.progress, len(self.progress.busy) + len(self.progress.parked)
+        if progress.status != "running":
+            return _ENDS.get(progress.status, progress.status)
+        if progress.paused:
+            return f"paused · {busy:,} still running" if busy else "paused"
+        asked = {wait.provider for wait in progress.waits.values()}
+        if told := [_waiting(name, count) for name, count in sorted(parked.items()) if name not in asked]:
+            return f"{self._doing} · {', '.join(told)}"
+        return "waits for approval" if self._doing == RUNNING and not busy and progress.held else self._doing
 
     def tell_more(self, fanout: str) -> None:
         """Tell more items of a large fan-out, with the next frame."""
@@ -407,8 +451,8 @@ class Board:
     def _tell_late(self, changes: Iterable[StateChange]) -> dict[str, Task]:
         """Tell the items that somebody asked for, and those that failed; return them."""
         late, self._late = self._late | {task.id: task for task in self.untold.failing(changes)}, {}
-        for id_, task in late.items():
-            self._add(task, -1, 0, self.numbers[owner_of(id_)])
+        for task in late.values():
+            self._add(task, -1, 0, self.numbers[task.owner])
         return late
 
     def _pasts(self, ids: Iterable[str]) -> Iterator[StateChange]:
@@ -418,11 +462,18 @@ class Board:
         hold = self.progress.hold(id_)
         if hold is None:
             return [self.numbers[id_], "", "", ""]
-        note = self.progress.repeats(id_)
-        return [self.numbers[id_], hold.reason, cut(hold.arguments, 2_000), hold.mark, *([note] if note else [])]
+        about = hold.mark, self.progress.repeats(id_), self._turns.get(id_, "")
+        return [self.numbers[id_], hold.reason, cut(hold.arguments, 2_000), *about]
 
     def _parked(self, id_: str) -> list[Any]:
         return [self.numbers[id_], cut(self.progress.parked.get(id_, ""), SHORT)]
+
+    def _new_turns(self) -> list[str]:
+        """Note what the tasks that wait for approval start after; return those for which that is new."""
+        held = [id_ for id_ in self.progress.held if id_ in self.numbers][:FEW]
+        words, before = self.words() if held else None, self._turns
+        self._turns = {id_: words.turn(id_) for id_ in held} if words is not None else {}
+        return [id_ for id_, turn in self._turns.items() if turn != before.get(id_, "")]
 
     def _new_whys(self) -> dict[int, str]:
         """Return the reasons that the page does not know yet; only for few tasks, because each one is looked at."""
@@ -438,7 +489,7 @@ class Board:
         return {
             "n": self.number, "at": round(at, 3), "reset": True,
             **self.facts, **self.rows.all(), **self.texts.all(), **self.canvas.all(),
-            "states": pack(self._states(progress.changes[: self._sent])),
+            "states": pack(self._states(progress.changes[: self._sent])), "shows": self._shows(self._calls),
             "whys": _by_words(self._whys), "items": self._items(self.untold.all()),
             "held": [self._held(id_) for id_ in progress.holding & self.numbers.keys()],
             "parked": [self._parked(id_) for id_ in progress.parked.keys() & self.numbers.keys()],
@@ -462,7 +513,6 @@ class Board:
         RoundStarted: _begin_round,
         ModelStarted: _ask_model,
         ModelRecalled: _ask_model,
-        ModelWaits: _wait,
         ModelChunk: lambda board, event: board.texts.add(event.call, event.text),
         ModelEnded: _end_model,
         PlanProblem: lambda board, event: board.texts.blame(event.problem),
@@ -477,6 +527,11 @@ class Board:
         Decided: _decide,
         RunEnded: _finish,
     }
+
+
+def _waiting(provider: str, count: int) -> str:
+    """Return that so many tasks wait for a provider; the planner or the joiner does if no task does."""
+    return f"{f'{count:,} ' if count else ''}wait{'' if count > 1 else 's'} for {cut(provider, SHORT)}"
 
 
 def _ms(seconds: float | None) -> int:

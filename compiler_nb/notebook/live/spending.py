@@ -48,8 +48,7 @@ class Spending:
             used += estimate_call(calls[each], progress.received.get(each, 0))
         words = Cost(used, self.costs.total.known, self.costs.total.unpriced)
         return {
-            "calls": progress.usage.calls, "tokens": used.tokens, "words": str(words) if used.tokens else "",
-            "shares": str(self.costs),
+            "calls": progress.usage.calls, "words": _words(words) if used.tokens else [], "shares": str(self.costs),
         }  # fmt: skip
 
     def _fold(self, calls: list[ModelCall], progress: Progress, numbers: Mapping[str, int]) -> None:
@@ -62,7 +61,7 @@ class Spending:
     def row(self, id_: str, number: int) -> list[Any]:
         """Return what a page is told of a task."""
         cost = self.costs.tasks.get(id_, Cost())
-        return [number, str(cost) if cost.usage.calls else "", cost.usage.tokens]
+        return [number, _words(cost) if cost.usage.calls else [], cost.usage.tokens]
 
     @staticmethod
     def words(call: ModelCall) -> str:
@@ -73,3 +72,8 @@ class Spending:
             return "from the cache"
         cost = cost_of([call]) if prices.is_loaded(call.provider) else Cost(call.usage)
         return ", ".join(filter(None, (str(cost), shown_in(call))))
+
+
+def _words(cost: Cost) -> list[str]:
+    """Return tokens in words, and dollars if the calls were not free."""
+    return [each for each in (cost.tokens, cost.money) if each]

@@ -1,4 +1,4 @@
-"""The items of large fan-outs: a page is told how many are in which state, and all about a few of them.
+"""The items of fan-outs: a page is told how many are in which state, and of a large one all about a few of them.
 
 A row for each of 100,000 items would be a message of six megabytes, for a page that shows a bar. So those that do not
 fit are only counted. The first ones are told, those that fail, and more when somebody asks; an item that is told later
@@ -19,22 +19,30 @@ TOLD: Final = 2_000
 """Up to this many items of a run are told as they come; of a fan-out for which there is no room, FIRST are."""
 FIRST: Final = 200
 """How many items are told of a larger fan-out: the first of them, as many that fail, and as many more on demand."""
+Numbers = tuple[list[int], int]
+"""How many items of a fan-out are in which state, and how many of them a page is not told of."""
 StateChange = tuple[str, str, float]
 """A task's id, what changed, and when, as in `Progress.changes`."""
 
 
 class Untold:
-    """Which items a page is not told of, by fan-out."""
+    """Which items a page is not told of, by fan-out, and what it is told of their numbers.
+
+    rest: items that are not told of, with the calls of their chains; unseen: how many items these are.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.rest: dict[str, dict[str, Task]] = {}
+        self.unseen: Counter[str] = Counter()
         self._room = TOLD
         self._failed: Counter[str] = Counter()  # those that were told because they failed
-        self._known: dict[str, list[int]] = {}  # the counts that the page knows
+        self._stale: set[str] = set()  # fan-outs of which the page may know other numbers
+        self._known: dict[str, Numbers] = {}  # what the page knows
 
     def take(self, fanout: str, items: Sequence[Task]) -> Iterable[Task]:
         """Return the items that a page is told of, of those that a fan-out has."""
+        self._stale.add(fanout)
         if len(items) <= self._room:
             self._room -= len(items)
             return items
@@ -42,6 +50,7 @@ class Untold:
         while count < len(items) and is_part(items[count - 1].id):  # a chain is told as a whole
             count += 1
         self.rest[fanout] = {item.id: item for item in items[count:]}
+        self.unseen[fanout] = sum(not is_part(id_) for id_ in self.rest[fanout])
         return items[:count]
 
     def failing(self, changes: Iterable[StateChange]) -> Iterator[Task]:
@@ -58,6 +67,8 @@ class Untold:
             yield part
             number += 1
         yield rest.pop(item)
+        self.unseen[owner] -= 1
+        self._stale.add(owner)
 
     def more(self, fanout: str) -> list[Task]:
         """Take the next items from the rest, with the calls of their chains."""
@@ -79,14 +90,15 @@ class Untold:
         elif progress.states[id_] == "ready":
             yield id_, "ready", progress.readiness.last.get(id_, ("", progress.born[id_]))[1]
 
-    def news(self) -> dict[str, list[int]]:
-        """Return how many items are in which state, of the fan-outs for which the page knows other numbers."""
-        new = {
-            id_: tally for id_ in self.rest if (tally := self.progress.tallies.by_state(id_)) != self._known.get(id_)
-        }
+    def news(self, changes: Iterable[StateChange]) -> dict[str, Numbers]:
+        """Return the numbers of the fan-outs for which the page knows others, after changes of items."""
+        self._stale |= {owner_of(id_) for id_, _, _ in changes} & self.progress.items_ended.keys()
+        numbers = {id_: (self.progress.tallies.by_state(id_), self.unseen[id_]) for id_ in self._stale}
+        new = {id_: each for id_, each in numbers.items() if each != self._known.get(id_)}
+        self._stale.clear()
         self._known |= new
         return new
 
-    def all(self) -> dict[str, list[int]]:
+    def all(self) -> dict[str, Numbers]:
         """Return what `news` has told so far."""
         return self._known

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from html import escape
 from typing import Final
 
-from compiler_nb.drawing.boxes import URGENT
+from compiler_nb.drawing.boxes import URGENT, shown_state
+from compiler_nb.drawing.graph import guarded_calls
 from compiler_nb.drawing.text import MARKS
 from compiler_nb.notebook.output.values import breakable, inert
 from compiler_nb.outcome import State
@@ -75,13 +75,13 @@ def _source(line: str) -> str:
 
 
 def _marks(text: Round, progress: Progress) -> dict[int, State]:
-    """Return the state of each line: the most urgent one of its tasks."""
+    """Return the state of each line: the most urgent one that the boxes of its tasks show."""
+    tasks = [task for task in text.plan or () if task.id in progress.states]
+    calls = guarded_calls(tasks)
+    inner = {each.id for held in calls.values() for each in held}
     found: dict[int, set[State]] = {}
-    for task in text.plan or ():
-        found.setdefault(task.line, set()).update(_states(task.id, progress))
-    return {line: next(state for state in URGENT if state in states) for line, states in found.items() if states}
-
-
-def _states(id_: str, progress: Progress) -> Iterator[State]:
-    if id_ in progress.states:
-        yield progress.states[id_]
+    for task in tasks:
+        if task.id not in inner:
+            state = shown_state(task.id, [each.id for each in calls.get(task.id, ())], progress.states)
+            found.setdefault(task.line, set()).add(state)
+    return {line: next(state for state in URGENT if state in states) for line, states in found.items()}

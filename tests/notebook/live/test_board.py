@@ -10,14 +10,20 @@ import re
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb.drawing.boxes import state_of
+from compiler_nb.drawing.graph import make_graph
+from compiler_nb.drawing.scene import scene_of_run
+from compiler_nb.errors import ModelError
 from compiler_nb.events import (
     ClusterFound,
     Log,
     ModelChunk,
     ModelStarted,
     ModelWaits,
+    Paused,
     PlanClosed,
     RoundStarted,
+    RunEnded,
     TaskEnded,
     TaskFetched,
     TaskHeld,
@@ -188,7 +194,7 @@ def test_what_waits_for_approval_says_its_arguments_until_it_is_judged():
     ):
         log.emit(*event)
     page = Page([board.frame(0.1)])
-    assert page.by_task["held"] == {0: ["approval", "to='bob'", "m"]}
+    assert page.by_task["held"] == {0: ["approval", "to='bob'", "m", "", ""]}
     assert page.states == {"a": "ready"}
     log.emit(TaskEnded, "a", 0, "cancelled", None, "")
     page.apply(board.frame(0.2))
@@ -429,8 +435,8 @@ def test_a_page_is_told_what_providers_ask_to_wait():
     log.emit_at(1.0, ModelWaits, (1, "planner", "", "openai", "m", 45.0, 45.2, True))
     log.emit_at(2.0, ModelWaits, (2, "worker", "a", "openai", "m", 0.0, 3.0, True))
     log.emit_at(2.0, ModelWaits, (3, "worker", "b", "vllm", "m", 0.0, 3.0, True))
-    assert board.frame(2.0)["waits"] == [["openai", 45.0, 46200], ["vllm", 0.0, 5000]]
-    assert board.snapshot(2.0)["waits"] == [["openai", 45.0, 46200], ["vllm", 0.0, 5000]]
+    assert board.frame(2.0)["waits"] == [["waits for openai", 45.0, 46200], ["waits for vllm", 0.0, 5000]]
+    assert board.snapshot(2.0)["waits"] == [["waits for openai", 45.0, 46200], ["waits for vllm", 0.0, 5000]]
     for call, provider in enumerate(("openai", "openai", "vllm"), 1):
         log.emit_at(5.0, ModelWaits, (call, "planner", "", provider, "m", 0.0, 0.0, False))
     assert board.frame(5.0)["waits"] == []
@@ -467,7 +473,7 @@ def test_a_fan_out_of_ten_thousand_items_is_told_in_small_frames():
     assert largest < 100_000, f"{largest:,} bytes"
     assert len(json.dumps(board.snapshot(1.0))) < 150_000
     number = page.ids.index("rows")
-    assert page.by_task["items"][number] == [[0, 0, 0, 9_997, 0, 3, 0]]
+    assert page.by_task["items"][number] == [[0, 0, 0, 9_997, 0, 3, 0], 9_898]
     assert page.facts["counted"] == [[0, 0, 0, 0, 1, 0, 0], 0, 3, 0]
     late = ["rows[7777].1", "rows[7777]", "rows[9999].1", "rows[9999]"]
     assert sorted(page.ids[-4:]) == sorted(late)
@@ -494,6 +500,7 @@ def test_items_of_a_large_fan_out_come_when_asked_for_with_all_that_happened_to_
         if (frame := board.frame(3.0)) is not None:
             page.apply(frame)
     assert len(page.ids) == len(set(page.ids)) == 6_001
+    assert page.by_task["items"] == {0: [[0, 0, 0, 2_999, 0, 1, 0], 0]}
 
 
 @pytest.mark.slow
@@ -518,6 +525,121 @@ def test_the_head_counts_as_the_last_line_does():
     assert (sum(tally), failed, items, busy) == (6, 1, 3, 0)
     assert footer(run, Binding(), times=False).startswith("6 tasks")
     assert Page([board.snapshot(1.0)]).facts["counted"] == page.facts["counted"]
+
+
+def shown_by(run, page):
+    """Return what the boxes of a page show, by task, and what the still picture shows."""
+    drawn = {
+        box.task: state_of(box, run.progress.states) for box in make_graph(scene_of_run(run.progress)).boxes.values()
+    }
+    shown = {id_: STATES[page.shown.get(page.ids.index(id_), STATES.index(page.states[id_]))] for id_ in drawn if id_}
+    return shown, {id_: state for id_, state in drawn.items() if id_}
+
+
+def test_the_box_of_a_line_with_guarded_calls_shows_what_the_still_picture_shows():
+    """At each event, and after a reload: the call that is made, its failure, and that none of them was needed."""
+    plan = "up = get(0)\nx = get(1) if up else get(2)\ny = fail(3) if not up else 0\nget(4) if up else None\nanswer(x)"
+    run, work = begin(Compiler(None, [get, fail]), plan=plan)
+    board, page, seen = Board(run.progress, run.words), Page(), set()
+
+    def look(_):
+        if (frame := board.frame(run.seconds)) is not None:
+            page.apply(frame)
+        told, drawn = shown_by(run, page)
+        assert told == drawn
+        seen.update(told[id_] for id_ in ("x", "y") if id_ in told and told[id_] != page.states[id_])
+
+    run.log.listeners.append(look)
+    asyncio.run(work)
+    assert not run.log.broken
+    assert seen >= {"running", "failed"}
+    line = next(id_ for id_ in page.ids if id_.startswith("@") and "." not in id_)
+    assert (page.states[line], shown_by(run, page)[0][line]) == ("done", "skipped")
+    assert Page([board.snapshot(1.0)]).seen() == page.seen()
+
+
+def test_the_numbers_of_items_are_those_of_the_run():
+    """Calls of their chains are not counted, nor those that a test says are not needed; whatever their keys are."""
+    plan = 'rows = {k: get(get(k)) for k in ["a.1", "b"]}\nmore = [get(n) if n > 1 else 0 for n in range(3)]\njoin()'
+    run, board, page = watch(plan, [get])
+    told = {page.ids[number]: numbers for number, numbers in page.by_task["items"].items()}
+    assert told == {id_: [run.progress.tallies.by_state(id_), 0] for id_ in ("rows", "more")}
+    assert told["rows"] == [[0, 0, 0, 2, 0, 0, 0], 0]
+    assert Page([board.snapshot(1.0)]).by_task["items"] == page.by_task["items"]
+
+
+def test_the_head_says_what_goes_on():
+    """Waiting for providers, for approval, paused with what still runs, and how it ended."""
+    log, board = begun()
+    page = Page()
+
+    def phase(*events):
+        for at, kind, *fields in events:
+            log.emit_at(at, kind, tuple(fields))
+        if (frame := board.frame(9.0)) is not None:
+            page.apply(frame)
+        return page.facts["phase"]
+
+    assert board.facts["phase"] == "starting"
+    for id_ in "ab":
+        log.emit(TaskPlanned, id_, 0, Task(id_, "call", "ask"), "")
+    assert phase((1.0, PlanClosed, "", True, None)) == "running tasks"
+    held = (1.0, TaskHeld, "b", 0, "approval", "", "m")
+    assert phase(held) == "waits for approval"
+    assert phase((1.5, TaskStarted, "a", 1, 1.0)) == "running tasks"
+    assert phase((2.0, Paused, True)) == "paused · 1 still running"
+    assert (
+        phase((2.0, Paused, False), (2.0, TaskParked, "a", 1, "openai", True)) == "running tasks · 1 waits for openai"
+    )
+    waits = (1, "worker", "a", "openai", "m", 45.0, 45.2, True)
+    assert phase((2.5, ModelWaits, *waits)) == "running tasks"
+    assert page.facts["waits"] == [["1 waits for openai", 45.0, 47700]]
+    assert phase((3.0, RunEnded, "cancelled", "")) == "stopped"
+
+
+def test_what_waits_for_approval_says_what_it_starts_after():
+    """It changes when the one above it has ended, and is told again then; the reason is not read for it."""
+
+    @tool(side_effects=True)
+    async def send(to: str) -> str:
+        """Send it."""
+        return to
+
+    async def nobody_answers(*_):
+        return await asyncio.get_running_loop().create_future()
+
+    plan = "a = send('x')\nb = send('y')\nanswer(b)"
+    run, work = begin(Compiler(None, [send], approve="ask"), plan=plan, ask=nobody_answers)
+    board, page, turns = Board(run.progress, run.words), Page(), []
+
+    def look(_):
+        if (frame := board.frame(run.seconds)) is not None:
+            page.apply(frame)
+        turns.append({page.ids[number]: row[4] for number, row in page.by_task["held"].items()})
+        assert Page([board.snapshot(1.0)]).by_task["held"] == page.by_task["held"]
+        if {"a": "", "b": "a"} in turns[-1:]:
+            run.approve("a")
+        if {"b": ""} in turns[-1:]:
+            run.approve("b")
+
+    run.log.listeners.append(look)
+    asyncio.run(work)
+    assert not run.log.broken
+    assert {"a": "", "b": "a"} in turns
+
+
+def test_a_page_is_told_how_the_joiner_ended():
+    """It reads, has answered, or failed; one that a stop cut off was cancelled."""
+
+    def states_of(replies):
+        _, _, page = watch({"planner": "a = get(1)\njoin()\n", "joiner": replies}, [get])
+        return [(row[0], STATES[row[9]]) for row in page.facts["models"]]
+
+    def fails(_):
+        raise ModelError("no")
+
+    assert states_of("fine") == [("planner", "done"), ("joiner", "done")]
+    assert states_of(fails) == [("planner", "done"), ("joiner", "failed")]
 
 
 def test_a_page_is_told_whose_result_a_task_of_a_later_round_adopted():

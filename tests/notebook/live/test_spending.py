@@ -45,14 +45,14 @@ def test_a_page_is_told_what_each_task_cost_and_each_role():
     costs = run.costs()
     board, page = page_of(run)
     told = {page.ids[number]: rest for number, rest in page.by_task["costs"].items()}
-    assert told == {id_: [str(cost), cost.usage.tokens] for id_, cost in costs.tasks.items()}
+    assert told == {id_: [str(cost).split(", "), cost.usage.tokens] for id_, cost in costs.tasks.items()}
     assert set(told) == {"a", "b", "b[0]", "b[1]"}
     usage = page.facts["usage"]
     assert usage == {
-        "calls": 5, "tokens": run.usage.tokens, "words": str(costs.total), "shares": str(costs),
+        "calls": 5, "words": [costs.total.tokens, costs.total.money], "shares": str(costs),
     }  # fmt: skip
     assert usage["shares"].startswith("planner ")
-    assert [row[-2] for row in page.facts["models"]] == [str(costs.roles["planner"]), str(costs.roles["joiner"])]
+    assert [row[7] for row in page.facts["models"]] == [str(costs.roles["planner"]), str(costs.roles["joiner"])]
     late = Page([board.snapshot(run.seconds)])
     assert (late.by_task["costs"], late.facts["usage"]) == (page.by_task["costs"], usage)
     assert board.rows_from(0, 1)["costs"] == [[0, *told["a"]]]
@@ -66,13 +66,13 @@ def test_tokens_so_far_are_estimated_while_a_model_writes():
     message = {"role": "user", "content": "x" * 400}
     log.emit(ModelStarted, 1, "planner", "", "scripted", "m", (message,), "", "")
     page.apply(board.frame(0.1))
-    assert page.facts["usage"]["words"] == "~100 tokens"
+    assert page.facts["usage"]["words"] == ["~100 tokens"]
     log.emit(ModelChunk, 1, "y" * 40)
     page.apply(board.frame(0.2))
-    assert (page.facts["usage"]["words"], page.facts["usage"]["calls"]) == ("~110 tokens", 0)
+    assert (page.facts["usage"]["words"], page.facts["usage"]["calls"]) == (["~110 tokens"], 0)
     log.emit(ModelEnded, 1, "stop", Usage(1, 90, 12), "", "", "", "")
     page.apply(board.frame(0.3))
-    assert (page.facts["usage"]["words"], page.facts["usage"]["calls"]) == ("102 tokens", 1)
+    assert (page.facts["usage"]["words"], page.facts["usage"]["calls"]) == (["102 tokens"], 1)
 
 
 def test_the_run_does_not_wait_for_the_price_list(monkeypatch):
@@ -82,10 +82,10 @@ def test_the_run_does_not_wait_for_the_price_list(monkeypatch):
     run = Compiler(Sold(), [get]).run_sync("?")
     board = Board(run.progress, run.words)
     page = Page([board.frame(0.1)])
-    assert (page.facts["usage"]["words"], page.by_task["costs"]) == (f"{run.usage.tokens:,} tokens", {})
+    assert (page.facts["usage"]["words"], page.by_task["costs"]) == ([f"{run.usage.tokens:,} tokens"], {})
     board.spending.settle()
     page.apply(board.frame(0.2))
-    assert page.facts["usage"]["words"] == str(run.costs().total)
+    assert ", ".join(page.facts["usage"]["words"]) == str(run.costs().total)
     assert set(page.by_task["costs"]) == {page.ids.index(id_) for id_ in run.costs().tasks}
 
 

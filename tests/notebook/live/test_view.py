@@ -227,7 +227,7 @@ def test_a_page_may_have_a_call_made_again_that_is_done(word, count):
         task = asyncio.create_task(work)
         await asked.wait()
         await asyncio.sleep(0.2)
-        number, (_, _, mark, note) = next(iter(made[0].widget.page.by_task["held"].items()))
+        number, (_, _, mark, note, _) = next(iter(made[0].widget.page.by_task["held"].items()))
         assert note == f"not repeated: done in round 1 of the run {first.id}"
         made[0].widget.said(say=word, task=number, mark=mark)
         await task

@@ -344,6 +344,13 @@ def test_the_plans_text_stands_folded_below_its_picture():
     assert "<p>round 2: it failed</p>" in html
 
 
+def test_a_line_has_the_mark_of_its_box_if_a_branch_of_it_is_not_needed():
+    """What a test does not choose was not skipped for a reader: the line is done."""
+    run = run_of("a = weather('x')\nx = weather('y') if a else weather('z')\nanswer(x)")
+    html = bundle(run, Binding(), OWN)["text/html"]
+    assert re.search('<code class="cnb-line cnb-done">x = weather.*if a else.*\n</code>', html)
+
+
 def test_the_folded_plan_says_under_which_grammar_it_was_written():
     """As the live page and `run.prompt` do; of several rounds each."""
     plans = {"planner": "a = weather('x')\njoin()", "joiner": "fine"}

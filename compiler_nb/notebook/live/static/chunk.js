@@ -74,8 +74,8 @@ export class Chunk {
   /** Show in the gutter the state of a line's tasks, if it is in sight. @param {number} line @param {import("./store.js").Run} run */
   mark(line, run) {
     const row = this.lineAt(line);
-    const tasks = run.lines.get(`${this.section}:${line}`);
-    if (!this.seen || !row || !tasks) return;
+    const tasks = run.lines.get(`${this.section}:${line}`)?.filter((number) => !run.tasks[number].inner);
+    if (!this.seen || !row || !tasks?.length) return;
     const state = mostUrgent(tallyOf(run, tasks));
     const sign = row.firstElementChild;
     if (sign instanceof SVGElement) setState(sign, state);

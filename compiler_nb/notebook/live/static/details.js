@@ -2,7 +2,7 @@
 import { make, makeButton, makeMark, rove, say, setState } from "./dom.js";
 import { cleanHtml } from "./sanitize.js";
 import { DONE, RUNNING, STATES, isEnd, sayCounts, sayNumber } from "./states.js";
-import { restOf, sayItems, sayRan, tallyOf } from "./store.js";
+import { sayItems, sayRan, tallyOf } from "./store.js";
 
 const ANSWERS_WITHIN = 300; // ms; a kernel that takes longer is busy
 const MOST_CELLS = 2000;
@@ -122,7 +122,7 @@ export class Details {
     setState(this.sign, task.state);
     say(this.name, task.id);
     const items = task.state === RUNNING ? sayItems(task) : "";
-    const facts = [STATES[task.state], sayRan(task, this.feed.now()), items, tries, task.why, task.cost];
+    const facts = [STATES[task.state], sayRan(task, this.feed.now()), items, tries, task.why, task.cost.join(", ")];
     say(this.facts, facts.filter(Boolean).join(" · "));
     say(this.notes, task.state === DONE ? "" : task.notes.join("\n")); // the attempts below say what went wrong before
   }
@@ -188,7 +188,7 @@ export class Details {
     const { tasks } = this.feed.run;
     const members = this.task >= 0 ? (tasks[this.task]?.items ?? []) : this.members;
     const before = this.cells.childElementCount;
-    const rest = tasks[this.task] ? restOf(this.feed.run, tasks[this.task]) : 0;
+    const rest = tasks[this.task]?.rest ?? 0;
     const full = members.length >= MOST_CELLS;
     this.rest.hidden = !rest;
     this.more.hidden = full;

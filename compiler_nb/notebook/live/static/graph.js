@@ -5,7 +5,8 @@ import { MOST_GLIDES, glide, middleOf, placesOf } from "./glide.js";
 import { Names, measure } from "./names.js";
 import { cleanSvg } from "./sanitize.js";
 import { Stacks } from "./stacks.js";
-import { FAILED, READY, RUNNING, SKIPPED, STATES, WAITING } from "./states.js";
+import { RUNNING, STATES } from "./states.js";
+import { sayItems } from "./store.js";
 import { Times } from "./times.js";
 
 const CLOSE = 2; // zoom from which on stacks of many show each task
@@ -60,7 +61,6 @@ export class GraphPane {
     this.heads.replaceChildren();
     /** @type {Map<number, SVGElement>} */ this.boxes = new Map();
     /** @type {Map<number, SVGElement>} guarded calls, drawn as cells in the boxes of their lines */ this.cells = new Map();
-    /** @type {Map<number, number[]>} the guarded calls of a line */ this.calls = new Map();
     this.stacks = new Stacks(this.svg);
     this.times = new Times(this.feed);
     this.names = new Names(this.svg);
@@ -159,7 +159,6 @@ export class GraphPane {
         const inner = this.run.numbers.get(/** @type {SVGElement} */ (cell).dataset.task ?? "");
         if (inner === undefined) continue;
         this.cells.set(inner, /** @type {SVGElement} */ (cell));
-        this.calls.set(number, [...(this.calls.get(number) ?? []), inner]);
         setState(/** @type {SVGElement} */ (cell), this.run.tasks[inner].state);
       }
       this._patch(number);
@@ -192,36 +191,19 @@ export class GraphPane {
   _patch(number) {
     const task = this.run.tasks[number];
     const cell = this.cells.get(number);
-    if (cell && task) {
-      setState(cell, task.state);
-      const line = /** @type {SVGElement|null} */ (cell.closest(".cnb-task"))?.dataset.task;
-      this._patch(this.run.numbers.get(line ?? "") ?? -1);
-    }
+    if (cell && task) setState(cell, task.state);
     const box = this.boxes.get(number);
     if (!box || !task) return;
-    const state = this._shown(number);
-    const name = STATES[state];
-    setState(box, state);
+    const name = STATES[task.shown];
+    setState(box, task.shown);
     box.classList.toggle("cnb-parked", this.run.parked.has(number));
     const { why, cost } = task;
-    box.setAttribute("aria-label", [task.id, name, why].filter(Boolean).join(", "));
+    const items = task.state === RUNNING ? sayItems(task) : "";
+    box.setAttribute("aria-label", [task.id, name, items, why].filter(Boolean).join(", "));
     const title = box.querySelector(":scope > title");
     const [, ...rest] = (title?.textContent ?? "").split("\n");
-    if (title) say(title, [[task.id, name, why, cost].filter(Boolean).join(" · "), ...rest].join("\n"));
+    if (title) say(title, [[task.id, name, items, why, cost.join(", ")].filter(Boolean).join(" · "), ...rest].join("\n"));
     this.times.write(number);
-  }
-
-  /**
-   * Return the state that a box shows: while an expression waits for its guarded calls, theirs; and the failure of one.
-   * A line without a name is there for its calls alone: it was skipped if they all were.
-   * @param {number} number @returns {number}
-   */
-  _shown(number) {
-    const { id, state: own } = this.run.tasks[number];
-    const held = this.calls.get(number)?.map((call) => this.run.tasks[call].state);
-    if (!held) return own;
-    if (id.startsWith("@") && held.every((state) => state === SKIPPED)) return SKIPPED;
-    return (own === WAITING ? [FAILED, RUNNING, READY] : [FAILED]).find((state) => held.includes(state)) ?? own;
   }
 
   /** Ask what a task waits for when the pointer is over it. @param {Element} target */

@@ -4,7 +4,6 @@ import { isEnd, sayClock, sayCounts, sayNumber } from "./states.js";
 
 /** @typedef {import("./feed.js").Feed} Feed */
 
-const ENDS = { done: "done", failed: "failed", cancelled: "stopped", limit: "stopped at a limit" };
 const SIGNS = { running: 2, done: 3, failed: 4, cancelled: 6, limit: 4 };
 const MOST_ASKED = 5;
 
@@ -38,12 +37,12 @@ export class Header {
 
   /** @param {import("./store.js").Changes} changes */
   update(changes) {
-    const { run, status, paused, usage, counted } = this.feed.run;
+    const { run, status, phase, paused, usage, counted } = this.feed.run;
     const live = this.feed.live;
     say(this.question, run.question);
     setState(this.sign, paused && live ? 1 : (SIGNS[status] ?? 2));
     this.sign.classList.toggle("cnb-pulse", live && !paused);
-    say(this.phase, live ? this._phase() : (ENDS[status] ?? status));
+    say(this.phase, phase);
     const [tally, failed, items] = counted;
     const all = tally.reduce((sum, count) => sum + count, 0);
     const ended = tally.reduce((sum, count, state) => sum + (isEnd(state) ? count : 0), 0);
@@ -52,7 +51,7 @@ export class Header {
     if (failed) facts.push(`${sayNumber(failed)} failed`);
     if (items) facts.push(`${_plural(items, "item")} failed`);
     if (run.where) facts.push(run.where);
-    if (usage.words) facts.push(...usage.words.split(", ")); // tokens, and dollars if they are known
+    facts.push(...usage.words);
     if (usage.calls) facts.push(_plural(usage.calls, "model call"));
     say(this.facts, facts.join(" · "));
     this.facts.title = [sayCounts(tally), usage.shares].filter(Boolean).join("\n");
@@ -65,20 +64,8 @@ export class Header {
     this.tick();
   }
 
-  /** What the run is doing, in words. */
-  _phase() {
-    const { phase, paused, counted, held, parks, waits } = this.feed.run;
-    const busy = parks.reduce((sum, [, count]) => sum + count, counted[3]);
-    const asked = [...held.values()].some(({ reason }) => reason === "approval");
-    if (paused) return busy ? `paused · ${sayNumber(busy)} still running` : "paused";
-    const others = parks.filter(([name]) => !waits.some(([provider]) => provider === name));
-    if (others.length) return `${phase} · ${_sayParked(others)}`;
-    return asked && !busy && phase === "running tasks" ? "waits for approval" : phase;
-  }
-
   tick() {
-    const { waits, parks } = this.feed.run;
-    const told = waits.map((wait) => _sayWait(wait, parks, this.feed.now()));
+    const told = this.feed.run.waits.map((wait) => _sayWait(wait, this.feed.now()));
     say(this.waits, this.feed.live ? told.join(", ") : "");
     say(this.clock, sayClock(this.feed.now()));
   }
@@ -109,11 +96,10 @@ export class Asks {
       this.bars.delete(number);
     }
     /** @type {HTMLElement} */ let next = this.more;
-    for (const [number, { words, mark, note }] of [...shown].reverse()) {
+    for (const [number, { words, mark, note, turn }] of [...shown].reverse()) {
       // a bar that is replaced or moved would lose a click in progress
       const bar = this.bars.get(number) ?? this.root.insertBefore(this._bar(number, words, mark, note), next);
       this.bars.set(number, bar);
-      const [, turn = ""] = tasks[number].why.split(", then for ");
       say(/** @type {HTMLElement} */ (bar.querySelector(".cnb-ask-turn")), turn && `starts after ${turn}`);
       next = bar;
     }
@@ -156,17 +142,11 @@ function _plural(count, word) {
   return `${sayNumber(count)} ${word}${count === 1 ? "" : "s"}`;
 }
 
-/** @param {[string, number][]} parks providers, and how many tasks wait for each @returns {string} "2 wait for openai, 1 waits for mistral" */
-function _sayParked(parks) {
-  return parks.map(([name, count]) => `${sayNumber(count)} wait${count === 1 ? "s" : ""} for ${name}`).join(", ");
-}
-
 /**
- * @param {[string, number, number]} wait @param {[string, number][]} parks how many tasks wait for which provider @param {number} now in ms
+ * @param {[string, number, number]} wait @param {number} now in ms
  * @returns {string} "waits for openai: asked for 45 s, 38 s left"
  */
-function _sayWait([name, asked, until], parks, now) {
-  const who = _sayParked(parks.filter(([provider]) => provider === name)) || `waits for ${name}`;
+function _sayWait([who, asked, until], now) {
   const left = _saySeconds(Math.max(0, until - now) / 1000);
   return asked ? `${who}: asked for ${_saySeconds(asked)}, ${left} left` : `${who}: tries again in ${left}`;
 }

@@ -1,14 +1,9 @@
 // The stacks of a picture: fan-outs and groups, each with a bar for its tasks.
 import { Bar } from "./bars.js";
-import { say } from "./dom.js";
-import { RUNNING } from "./states.js";
-import { sayItems, tallyOf } from "./store.js";
+import { tallyOf } from "./store.js";
 
 /** @typedef {import("./store.js").Run} Run */
 /** @typedef {{bar: Bar, root: SVGElement, fanout: number, members: number[]}} Stack `fanout` is -1 for a group */
-
-/** @typedef {import("./store.js").Task} Task */
-const ITEMS = /, [\d,]+ of [\d,]+ items? done(, [\d,]+ failed)?$/;
 
 export class Stacks {
   /** @param {SVGSVGElement} svg what is seen of the picture */
@@ -62,18 +57,7 @@ export class Stacks {
     const members = task ? task.items : stack.members;
     const tally = task ? task.tally : tallyOf(this.run, members);
     const closer = this.closer && this._seen(stack.root);
-    stack.bar.update(this.run, task?.gathered ? null : members, tally, closer, task?.count);
-    if (task) this._say(stack.root, task);
-  }
-
-  /** Say how a fan-out's items stand while it runs, where its state is said. @param {Element} root @param {Task} task */
-  _say(root, task) {
-    const words = task.state === RUNNING ? `, ${sayItems(task)}` : "";
-    const label = (root.getAttribute("aria-label") ?? "").replace(ITEMS, "");
-    root.setAttribute("aria-label", label + words);
-    const title = root.querySelector(":scope > title");
-    const [first, ...rest] = (title?.textContent ?? "").split("\n");
-    if (title) say(title, [first.replace(ITEMS, "") + words, ...rest].join("\n"));
+    stack.bar.update(this.run, task?.rest ? null : members, tally, closer, task?.count);
   }
 
   /** @param {Element} element */

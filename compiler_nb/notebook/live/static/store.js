@@ -1,8 +1,8 @@
 // The fold of frames, pure: what a run looks like after each frame. live/board.py describes the frames.
 //
 // A reset makes a new Run object, so a pane that holds another one has to start over. Everything else only grows, and
-// each pane remembers how far it has drawn. The kernel says states, attempts and why a task waits; nothing is derived
-// here, so that the page and `run.why` cannot disagree.
+// each pane remembers how far it has drawn. The kernel says states, numbers and why a task waits; nothing is derived here,
+// so that the page, `run.why` and the still picture cannot disagree. Only clocks run here, between two frames.
 import { CANCELLED, DONE, FAILED, READY, RETRIED, RUNNING, SKIPPED, STATES, WAITING, isEnd, sayClock, sayNumber, sayTime } from "./states.js";
 
 /**
@@ -18,8 +18,10 @@ import { CANCELLED, DONE, FAILED, READY, RETRIED, RUNNING, SKIPPED, STATES, WAIT
  * @property {number[]} needs @property {number[]} readers
  * @property {number[]} items of a fan-out
  * @property {number[]} tally its items by state
- * @property {boolean} gathered whether only some of its items are told: then the kernel counts them
+ * @property {number} rest how many of its items are not told
+ * @property {boolean} inner whether it is a guarded call, which is drawn in the box of its line
  * @property {number} state
+ * @property {number} shown the state of its box, which may be that of a guarded call in its line
  * @property {string} why what it waits for, in the kernel's words
  * @property {boolean} asked whether the page asked for these words: then no frame says when they change
  * @property {Attempt[]} attempts
@@ -30,12 +32,12 @@ import { CANCELLED, DONE, FAILED, READY, RETRIED, RUNNING, SKIPPED, STATES, WAIT
  * @property {string} value
  * @property {string[]} notes
  * @property {number} source whose outcome it has, without having run; -1 for none
- * @property {string} cost what the calls of models used that it made, in words @property {number} tokens
+ * @property {string[]} cost tokens and dollars of the calls of models that it made, in words @property {number} tokens
  * @property {string} count what says how many items a fan-out has, if that is not their number
  */
 /** @typedef {[tasks: number[], failed: number, items: number, busy: number]} Counted tasks by state; failed ones, and failed items; calls that run */
 /** @typedef {{ready: number, start: number, end: number|null, state: number}} Attempt in ms, and what it came to */
-/** @typedef {[role: string, round: number, start: number, first: number, end: number, until: number, written?: string, spent?: string, took?: string]} Asked in ms, -1 if not yet; until: where it leaves the critical path, -1 if it is not on it; written: under which grammar, in words; spent: tokens and dollars in words; took: how long the role took in its round so far, in words */
+/** @typedef {[role: string, round: number, start: number, first: number, end: number, until: number, written?: string, spent?: string, took?: string, state?: number]} Asked in ms, -1 if not yet; until: where it leaves the critical path, -1 if it is not on it; written: under which grammar, in words; spent: tokens and dollars in words; took: how long the role took in its round so far, in words; state: of the call */
 /**
  * @typedef {{round: number, role: string, reason: string, closed: boolean, written: string, text: string,
  *   problems: {line: number, column: number, message: string}[]}} Section
@@ -45,20 +47,18 @@ import { CANCELLED, DONE, FAILED, READY, RETRIED, RUNNING, SKIPPED, STATES, WAIT
 export function emptyRun() {
   return {
     run: { id: "", question: "", tools: [], models: {}, where: "", live: false, buttons: false, scale: 1 },
-    status: "running", error: "", phase: "", paused: false, usage: { calls: 0, tokens: 0, words: "", shares: "" }, at: 0,
+    status: "running", error: "", phase: "", paused: false, usage: { calls: 0, /** @type {string[]} */ words: [], shares: "" }, at: 0,
     /** @type {Counted} */ counted: [STATES.map(() => 0), 0, 0, 0],
-    /** @type {[string, number][]} providers, and how many running tasks wait for each */ parks: [],
-    /** @type {[string, number, number][]} providers that make calls wait, seconds asked, end in ms */ waits: [],
+    /** @type {[string, number, number][]} who waits for a provider, in words, seconds asked, end in ms */ waits: [],
     /** @type {Section[]} */ sections: [],
     /** @type {Task[]} */ tasks: [],
     /** @type {Map<string, number>} */ numbers: new Map(),
-    counts: STATES.map(() => 0),
     /** @type {Map<string, number[]>} tasks by "section:line" */ lines: new Map(),
     /** @type {{svg: string, groups: number[][]}|null} */ picture: null,
     /** @type {[number, string][]} */ boxes: [],
     /** @type {string[]} */ edges: [],
     /** @type {number[]|null} */ bounds: null,
-    /** @type {Map<number, {reason: string, words: string, mark: string, note: string}>} */ held: new Map(),
+    /** @type {Map<number, {reason: string, words: string, mark: string, note: string, turn: string}>} */ held: new Map(),
     /** @type {Map<number, string>} providers that running tasks wait for, without a slot */ parked: new Map(),
     /** @type {Set<number>} */ critical: new Set(),
     /** @type {Asked[]} calls of the planner and the joiner */ models: [],
@@ -83,7 +83,7 @@ export function applyFrame(run, frame, changes) {
   const now = frame.reset ? emptyRun() : run;
   now.at = frame.at ?? now.at;
   for (const key of Object.keys(frame)) changes.keys.add(key);
-  for (const key of ["status", "error", "phase", "paused", "waits", "times", "footer", "models", "rounds", "counted", "parks"]) {
+  for (const key of ["status", "error", "phase", "paused", "waits", "times", "footer", "models", "rounds", "counted"]) {
     if (key in frame) /** @type {any} */ (now)[key] = frame[key];
   }
   if (frame.run) Object.assign(now.run, frame.run);
@@ -119,41 +119,25 @@ function _foldText(run, frame) {
 
 /** @param {Run} run @param {any[]} row */
 function _addTask(run, row) {
-  const [id, kind, tool, call, note, section, line, owner, needs, born] = row;
+  const [id, kind, tool, call, note, section, line, owner, needs, born, inner = 0] = row;
   const number = run.tasks.length;
   const task = { number, id, kind, tool, call, note, section, line, owner, needs, readers: [], items: [],
-    tally: kind === "fanout" ? STATES.map(() => 0) : [], gathered: false, state: WAITING, why: "", asked: false, attempts: [], born, ready: -1, end: -1,
-    took: null, value: "", notes: [], count: "", cost: "", tokens: 0, source: -1 };
+    tally: kind === "fanout" ? STATES.map(() => 0) : [], rest: 0, inner: inner === 1, state: WAITING, shown: WAITING, why: "", asked: false,
+    attempts: [], born, ready: -1, end: -1, took: null, value: "", notes: [], count: "", cost: [], tokens: 0, source: -1 };
   run.tasks.push(task);
   run.numbers.set(id, number);
-  run.counts[0] += 1;
   for (const need of needs) run.tasks[need]?.readers.push(number);
-  const fanout = run.tasks[owner];
-  if (fanout) {
-    fanout.items.push(number);
-    if (!fanout.gathered && !_isPart(id)) fanout.tally[0] += 1;
-  }
+  run.tasks[owner]?.items.push(number);
   if (section < 0) return;
   const stands = run.lines.get(`${section}:${line}`);
   if (stands) stands.push(number);
   else run.lines.set(`${section}:${line}`, [number]);
 }
 
-/** @param {Run} run @param {Task} task @returns {number} how many of a fan-out's items the page is not told of */
-export function restOf(run, task) {
-  if (!task.gathered) return 0;
-  return task.tally.reduce((sum, count) => sum + count, 0) - task.items.filter((each) => !_isPart(run.tasks[each].id)).length;
-}
-
 /** @param {Run} run @returns {string} "99,800 more items", "" if all are told */
 export function sayRest(run) {
-  const count = run.tasks.reduce((sum, task) => sum + restOf(run, task), 0);
+  const count = run.tasks.reduce((sum, task) => sum + task.rest, 0);
   return count ? `${sayNumber(count)} more item${count === 1 ? "" : "s"}` : "";
-}
-
-/** @param {string} id @returns {boolean} whether it is a call within an item's chain, which is not counted beside its item */
-function _isPart(id) {
-  return /\.\d+$/.test(id);
 }
 
 /** @param {Task} task @returns {string} how a fan-out's items stand: "412 of 1,000 items done, 3 failed", "" if it has none */
@@ -186,14 +170,7 @@ function _setTask(run, number, code, ms, changes) {
   const task = run.tasks[number];
   const state = code === RETRIED ? WAITING : code;
   if (!task || !STATES[state]) return;
-  run.counts[task.state] -= 1;
-  run.counts[state] += 1;
-  const fanout = run.tasks[task.owner];
-  if (fanout && !fanout.gathered && !_isPart(task.id)) {
-    fanout.tally[task.state] -= 1;
-    fanout.tally[state] += 1;
-  }
-  task.state = state;
+  task.state = task.shown = state;
   task.why = "";
   task.took = null;
   const open = task.attempts.at(-1);
@@ -206,8 +183,12 @@ function _setTask(run, number, code, ms, changes) {
 
 /** @param {Run} run @param {Record<string, any>} frame @param {Changes} changes */
 function _foldMore(run, frame, changes) {
-  for (const [number, tally] of frame.items ?? []) {
-    if (run.tasks[number]) Object.assign(run.tasks[number], { tally, gathered: true });
+  for (const [number, state] of frame.shows ?? []) {
+    if (run.tasks[number]) run.tasks[number].shown = state;
+    changes.tasks.add(number);
+  }
+  for (const [number, tally, rest] of frame.items ?? []) {
+    if (run.tasks[number]) Object.assign(run.tasks[number], { tally, rest });
     changes.tasks.add(number);
   }
   for (const [words, numbers] of frame.whys ?? []) {
@@ -216,8 +197,8 @@ function _foldMore(run, frame, changes) {
       changes.tasks.add(number);
     }
   }
-  for (const [number, reason, words, mark = "", note = ""] of frame.held ?? []) {
-    if (reason) run.held.set(number, { reason, words, mark, note });
+  for (const [number, reason, words, mark = "", note = "", turn = ""] of frame.held ?? []) {
+    if (reason) run.held.set(number, { reason, words, mark, note, turn });
     else run.held.delete(number);
     changes.tasks.add(number);
   }
@@ -253,15 +234,16 @@ function _foldMore(run, frame, changes) {
   run.bounds = graph.bounds ?? run.bounds;
 }
 
-/** @param {Run} run @param {number} number @returns {number} the round that a task came in */
+/** @param {Run} run @param {number} number @returns {number} the round that a task came in, or its fan-out: an item may be told later */
 export function roundOf(run, number) {
-  return Math.max(0, run.rounds.findLastIndex(([first]) => first <= number));
+  const { owner } = run.tasks[number];
+  return Math.max(0, run.rounds.findLastIndex(([first]) => first <= (owner < 0 ? number : owner)));
 }
 
-/** @param {Run} run @param {number[]} members @returns {number[]} members by state */
+/** @param {Run} run @param {number[]} members @returns {number[]} members by the states that they show */
 export function tallyOf(run, members) {
   const tally = STATES.map(() => 0);
-  for (const number of members) tally[run.tasks[number].state] += 1;
+  for (const number of members) tally[run.tasks[number].shown] += 1;
   return tally;
 }
 

@@ -77,7 +77,7 @@ export class TablePane {
   /** @param {import("./store.js").Changes} changes */
   update(changes) {
     if (changes.keys.has("reset")) this.asked.clear();
-    this.root.classList.toggle("cnb-costs", this.feed.run.tasks.some(({ cost }) => cost));
+    this.root.classList.toggle("cnb-costs", this.feed.run.tasks.some(({ cost }) => cost.length));
     if (!this.shown) return;
     const late = performance.now() - this.sortedAt > SORTED_AFTER || !this.feed.live;
     if (this.order.length !== this.feed.run.tasks.length || (this.column && late)) this._sort();
@@ -140,11 +140,11 @@ export class TablePane {
     say(call, task.call || (task.tool ? `${task.tool}(…)` : ""));
     setState(/** @type {SVGElement} */ (state.firstElementChild), task.state);
     say(/** @type {Element} */ (state.lastElementChild), STATES[task.state]);
-    row.title = [task.why, task.cost].filter(Boolean).join(" · ");
+    row.title = [task.why, task.cost.join(", ")].filter(Boolean).join(" · ");
     say(waits, sayWaited(task, this.feed.now()));
     say(time, sayRan(task, this.feed.now()));
     say(tries, attempts.length ? String(attempts.length) : "");
-    say(cost, task.cost.split(", ").at(-1) ?? ""); // dollars, and tokens if they are free; the title says both
+    say(cost, task.cost.at(-1) ?? ""); // dollars, and tokens if they are free; the title says both
     say(value, task.value || (task.state === RUNNING ? sayItems(task) : ""));
   }
 

@@ -117,7 +117,7 @@ export class TimelinePane {
         return;
       }
       if (!row) this.made.set(key, (row = this._row(number, at)));
-      const cost = attempt === task.attempts.at(-1) ? task.cost : ""; // all attempts have one
+      const cost = attempt === task.attempts.at(-1) ? task.cost.join(", ") : ""; // all attempts have one
       const [, ran, each = [ran]] = task.took ?? [];
       const took = attempt.end === null ? "" : (each[at] ?? sayTime(attempt.end - attempt.start));
       this._fill(row, attempt, took, this.run.critical.has(number), attempt.end === null ? task.why : "", cost);
@@ -184,7 +184,6 @@ export class TimelinePane {
   _asked(place, role, calls) {
     const row = make("div", "cnb-row cnb-model");
     const track = make("span", "cnb-track");
-    let took = 0;
     for (const [, , start, first, end, until] of calls) {
       const bars = make("span", "cnb-asked");
       const put = (/** @type {string} */ kind, /** @type {number} */ from, /** @type {number} */ to) => {
@@ -198,20 +197,18 @@ export class TimelinePane {
       if (first >= 0) put("cnb-write", first, end);
       if (until >= 0) put("cnb-kept", start, until);
       if (until >= 0) row.classList.add("cnb-critical");
-      took = end < 0 ? -1 : took < 0 ? -1 : took + end - start;
       track.append(bars);
       this.kinds.add("think");
       if (first >= 0) this.kinds.add("write");
     }
-    const [, , , , last, , written = "", , told = ""] = calls[calls.length - 1];
-    const spoken = told || sayTime(took);
-    if (took >= 0) {
-      const words = make("span", "cnb-took", spoken);
+    const [, , , , last, , written = "", , took = ""] = calls[calls.length - 1];
+    if (took) {
+      const words = make("span", "cnb-took", took);
       words.style.setProperty("--end", String(last));
       track.append(words);
     }
     const spent = calls.map(([, , , , , , , words = ""]) => words).filter(Boolean).join(" + ");
-    row.title = [took >= 0 ? `${role}: ${spoken}` : role, spent, written].filter(Boolean).join(", ");
+    row.title = [took ? `${role}: ${took}` : role, spent, written].filter(Boolean).join(", ");
     const round = calls[0][1];
     row.addEventListener("click", () => this.ask(role, round));
     row.append(make("span", "cnb-who", role), track);

@@ -2,7 +2,7 @@
 // and those of the joiner, whose boxes show whether it is still to be asked.
 import { makeSvg, say, setState } from "./dom.js";
 import { INSET, roomBeside } from "./names.js";
-import { DONE, RUNNING, WAITING, sayClock, sayNth, sayTime } from "./states.js";
+import { RUNNING, WAITING, sayClock, sayNth } from "./states.js";
 import { sayRan } from "./store.js";
 
 const TIME_LETTER = 6.4; // pixels for a letter, a little more than it needs
@@ -45,17 +45,14 @@ export class Times {
     this.joiners.set(Number(box.dataset.joiner), { label, box });
   }
 
-  /** Say of each round's joiner whether it waits, reads or has answered, and how long it took. */
+  /** Say of each round's joiner whether it waits, reads, or how it ended, and how long it took. */
   writeJoiners() {
     const { models } = this.feed.run;
     for (const [number, { label, box }] of this.joiners) {
-      const [, , start, , end, , , , took = ""] = models.findLast(([role, round]) => role === "joiner" && round === number) ?? [];
-      const state = start === undefined ? WAITING : end === -1 && this.feed.live ? RUNNING : DONE;
+      const [, , start = 0, , , , , , took = "", state = WAITING] = models.findLast(([role, round]) => role === "joiner" && round === number) ?? [];
       setState(box, state);
       box.setAttribute("aria-label", `joiner, ${box.dataset.state}`);
-      if (start === undefined) say(label, "");
-      else if (state === RUNNING) say(label, sayClock(this.feed.now() - start));
-      else say(label, took || sayTime((end === -1 ? this.feed.now() : end) - start));
+      say(label, state === RUNNING ? sayClock(this.feed.now() - start) : took);
     }
   }
 

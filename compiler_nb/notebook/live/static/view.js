@@ -7,7 +7,6 @@ import { Feed } from "./feed.js";
 import { GraphPane } from "./graph.js";
 import { Asks, Header } from "./header.js";
 import { PlanPane } from "./plan.js";
-import { RUNNING } from "./states.js";
 import { TablePane } from "./table.js";
 import { TimelinePane } from "./timeline.js";
 
@@ -145,7 +144,7 @@ class View {
     this.drawn = true;
     this.details.update(changes);
     this.answer.update();
-    this.root.classList.toggle("cnb-crowd", run.counts[RUNNING] > CROWD);
+    this.root.classList.toggle("cnb-crowd", run.counted[3] > CROWD);
     this.root.dataset.status = run.status;
     this.root.style.zoom = run.run.scale === 1 ? "" : String(run.run.scale);
     this.root.classList.toggle("cnb-is-live", this.feed.live);
