@@ -19,8 +19,10 @@ from compiler_nb.notebook.loop import Detached
 from compiler_nb.notebook.models import show_prompt
 from compiler_nb.notebook.options import Line
 from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.answer import has_answer
 from compiler_nb.notebook.output.errors import shortened
 from compiler_nb.notebook.output.failed import run_failed
+from compiler_nb.notebook.output.footer import footer_of
 from compiler_nb.notebook.output.parts import close_figures
 from compiler_nb.notebook.output.presenter import display, front_of, look_of
 from compiler_nb.notebook.variables.binding import variables
@@ -75,7 +77,7 @@ class PlanJob:
         binding = desk.memory.binder.bind_more(self.question.cell, {said.given.get("out", "run"): run})
         if interrupted:
             raise shortened(KeyboardInterrupt("planning was stopped"))
-        draw_plan(desk, said, plan_of(run), show.footer(run, binding, times=False))
+        draw_plan(desk, said, plan_of(run), footer_of(run, binding, times=False))
 
 
 class RunJob:
@@ -123,7 +125,7 @@ class RunJob:
         # a blocked loop can end nothing, so the run is ended here, and later runs get another loop
         if interrupted and run.status == "running" and not self.kernel and BACKGROUND.give_up():
             give_up(run, BLOCKED)
-        without = run.status in ("failed", "limit") and not show.has_answer(run) and not self.question.prompts
+        without = run.status in ("failed", "limit") and not has_answer(run) and not self.question.prompts
         raises = without and not interrupted and said.given.get("raises", True)
         self._bind_and_show(raises=raises)
         if interrupted:
@@ -143,7 +145,7 @@ class RunJob:
         with contextlib.suppress(ClusterError):  # what cannot come home is not bound
             run.bring_home([task.id for task in tasks], LARGEST_BOUND)
         wanted, without = variables(tasks, run.progress.outcomes, said.given.get("prefix", ""))
-        if said.answer and show.has_answer(run):
+        if said.answer and has_answer(run):
             wanted[said.answer] = run.answer
         elif said.answer:
             without.append((said.answer, "no answer"))

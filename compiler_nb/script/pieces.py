@@ -5,18 +5,24 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from compiler_nb.script import helpers
+from compiler_nb.script import table_helpers, task_helpers
+
+Fragment = tuple[int, str, frozenset[str]]
+"""A part of a file of helpers: its place, its text, and the names that it uses."""
 
 
 @functools.cache
-def _pieces() -> dict[str, tuple[int, str, frozenset[str]]]:
-    """Return the parts of the helpers' file by name: their place, text and the names that they use."""
-    text = inspect.getsource(helpers)
-    lines = text.split("\n")
-    body = ast.parse(text).body
-    found: dict[str, tuple[int, str, frozenset[str]]] = {}
+def _pieces() -> dict[str, Fragment]:
+    """Return the parts of the helpers' files by name, in the order in which a script has them."""
+    first, second = inspect.getsource(task_helpers), inspect.getsource(table_helpers)
+    return dict(_pieces_of(second, first.count("\n"))) | dict(_pieces_of(first, 0))
+
+
+def _pieces_of(text: str, before: int) -> Iterator[tuple[str, Fragment]]:
+    """Yield the parts of a file by the names that they bind; before: how many lines stand before it."""
+    lines, body = text.split("\n"), ast.parse(text).body
     for node, following in zip(body, [*body[1:], None], strict=True):
         end = node.end_lineno or node.lineno
         source = "\n".join(lines[node.lineno - 1 : end])
@@ -24,8 +30,7 @@ def _pieces() -> dict[str, tuple[int, str, frozenset[str]]]:
             source += "\n" + "\n".join(lines[following.lineno - 1 : following.end_lineno])
         used = frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
         for name in _bound(node):
-            found[name] = (node.lineno, source, used)
-    return found
+            yield name, (before + node.lineno, source, used)
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -52,16 +57,17 @@ def names_in(text: str) -> set[str]:
 
 
 def helpers_for(names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the imports, and the text of the helpers, that these names need, in the order of their file."""
+    """Return the imports, and the text of the helpers, that these names need, in the order of their files."""
     pieces, open_ = _pieces(), list(names)
-    needed: dict[str, tuple[int, str, frozenset[str]]] = {}
+    needed: dict[str, Fragment] = {}
     for name in open_:
         if name in pieces and name not in needed:
             needed[name] = pieces[name]
             open_ += pieces[name][2]
     texts = sorted({(line, text) for line, text, _ in needed.values()})
     imports = [_only(text, needed) for _, text in texts if text.startswith(("import ", "from "))]
-    return imports, [text for _, text in texts if not text.startswith(("import ", "from "))]
+    helpers = [text for _, text in texts if not text.startswith(("import ", "from "))]
+    return sorted(imports, key=lambda line: (line.startswith("from "), line)), helpers
 
 
 def _only(text: str, needed: Iterable[str]) -> str:

@@ -9,7 +9,9 @@ import pytest
 from compiler_nb.drawing.live import Sketch, draw_whole
 from compiler_nb.drawing.scene import DrawnRound, Scene, scene_of
 from compiler_nb.drawing.svg import draw
-from compiler_nb.notebook.output.show import Look, Noted, _footer_html, page_of, plan_bundle
+from compiler_nb.notebook.output.footer import Noted, footer_html
+from compiler_nb.notebook.output.page import page_of
+from compiler_nb.notebook.output.show import Look, plan_bundle
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Ref
@@ -174,7 +176,7 @@ def test_on_a_narrow_page_the_last_line_folds_whole_parts(browser, live):
         LivePage(page).open(start()).tell(frame={"n": 1, "at": 2, "footer": FOOTER})
     else:
         parts = [Noted(part, is_time=part.startswith("6.2")) for part in FOOTER.split(" \u00b7 ")]
-        page.set_content(page_of([_footer_html(parts)]))
+        page.set_content(page_of([footer_html(parts)]))
     seen = """(line) => { const {bottom} = line.getBoundingClientRect();
       return [...line.children].filter((part) => part.getBoundingClientRect().top < bottom - 2)
         .map((part) => [part.textContent, part.getBoundingClientRect().bottom <= bottom + 2]); }"""

@@ -13,14 +13,14 @@ from compiler_nb.errors import ExpressionError
 from compiler_nb.operations.bounds import Scope
 from compiler_nb.operations.idioms import ATTRIBUTES, METHODS
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.script import helpers
+from compiler_nb.script import table_helpers, task_helpers
 from compiler_nb.script.kinds import UNKNOWN
 from compiler_nb.script.spelling import ScriptSpeller
 from tests.support import published, tables
 from tests.support.expressions import NAMES, parse, random_expression, same
 from tests.support.scale import seed, times
 
-COVERS = ("helpers.py", "kinds.py")
+COVERS = ("kinds.py", "table_helpers.py", "task_helpers.py")
 
 
 def spelled(text, names, kinds=None):
@@ -32,7 +32,7 @@ def performed(text, values):
     """Return what a script makes of the text of an expression."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return eval(text, {**vars(helpers), "pd": pd, **values})  # noqa: S307 - the tests' own text
+        return eval(text, {**vars(task_helpers), **vars(table_helpers), "pd": pd, **values})  # noqa: S307 - the tests' own text
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_the_helpers_read_the_attributes_that_plans_read():
         | {("loc", kind) for kind in ("Series", "DataFrame")}
         | {("iloc", kind) for kind in ("Series", "DataFrame")}
     )
-    assert {(name, kind) for kind, names in helpers._READ.items() for name in names} == ours
+    assert {(name, kind) for kind, names in table_helpers._READ.items() for name in names} == ours
     assert "mean" in METHODS
 
 
@@ -108,7 +108,7 @@ def test_a_default_dict_does_not_grow_in_a_script():
     from collections import defaultdict
 
     table = defaultdict(list, a=[1])
-    assert (helpers._get(table, "b"), helpers._field(table, "a"), dict(table)) == ([], [1], {"a": [1]})
+    assert (table_helpers._get(table, "b"), table_helpers._field(table, "a"), dict(table)) == ([], [1], {"a": [1]})
 
 
 @pytest.mark.parametrize("text", ["max(s)", "min(s, default=7)", "sorted(s)", "sorted(s, reverse=True)"])

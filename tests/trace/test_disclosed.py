@@ -7,7 +7,7 @@ import pytest
 from compiler_nb import Compiler, History, ScriptedModel, connect, tool
 from compiler_nb.notebook.live.board import Board
 from compiler_nb.notebook.live.details import details
-from compiler_nb.notebook.output.show import footer
+from compiler_nb.notebook.output.footer import footer_of
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.toolbox.wikipedia_tool import make_wikipedia
 from compiler_nb.trace import ModelCall, disclosed, sent_in_part
@@ -177,7 +177,7 @@ def test_a_user_sees_it_in_pictures_pages_and_lines():
     assert "sent: `input 1` (20 of 13,000 rows), `input 2` (all 3 rows)" in svg
     assert "sent: `big` (20 of 13,000 rows)" in svg
     assert "(20 of 13,000 rows)" in details(run, "note")
-    assert "sent in part: note (20 of 13,000 rows), big (20 of 13,000 rows)" in footer(run, Binding(), times=False)
+    assert "sent in part: note (20 of 13,000 rows), big (20 of 13,000 rows)" in footer_of(run, Binding(), times=False)
     board = Board(run.progress)
     frame = board.frame(1.0)
     assert [board.numbers["note"], "sent: `input 1` (20 of 13,000 rows), `input 2` (all 3 rows)"] in frame["notes"]

@@ -29,6 +29,7 @@ from compiler_nb.notebook.live.board import Board, Frame
 from compiler_nb.notebook.live.details import details, rerun_words, role_details
 from compiler_nb.notebook.live.widget import make_widget
 from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.footer import footer_of
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.notebook.variables.namespace import Namespace
 from compiler_nb.run import Run
@@ -153,7 +154,7 @@ class View:
     def _note(self, event: Event) -> None:
         self.event(event)
         if isinstance(event, RunEnded):
-            footer = show.footer(self.run, Binding(), times=True)
+            footer = footer_of(self.run, Binding(), times=True)
             threading.Thread(target=self.end, args=(footer,), name="compiler_nb drawing", daemon=True).start()
 
     def event(self, _: Event) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from compiler_nb.notebook.output import formulas, values
 from compiler_nb.notebook.output.parts import shown
 from compiler_nb.notebook.output.values import ROWS, inert
+from compiler_nb.run import Run
 from compiler_nb.text import cut, shorten, shorten_value, visible_lines
 from compiler_nb.trace import Progress
 
@@ -162,3 +163,8 @@ def _marked(match: re.Match[str]) -> str:
         tex = formulas.undoubled(match[tag].strip()) if tag == "doubled" else match[tag].strip()
         return formulas.formula_html(tex, block=tag == "block") if formulas.is_formula(tex) else inert(match[0])
     return f"<{tag}>{inert(match[tag])}</{tag}>"
+
+
+def has_answer(run: Run) -> bool:
+    """Whether a run has answered; one that was stopped may have, and one that only made a plan has not."""
+    return run.answer is not None or (run.status == "done" and any(each.decision for each in run.rounds))

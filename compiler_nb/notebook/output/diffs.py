@@ -12,7 +12,7 @@ from compiler_nb.diff.compared import TaskComparison
 from compiler_nb.diff.run_diff import RunDiff
 from compiler_nb.models.secret import mask
 from compiler_nb.notebook.output import answer as answers
-from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.page import page_of, picture_html
 from compiler_nb.notebook.output.values import inert, table_html, timed
 from compiler_nb.prompts.changes import changes
 from compiler_nb.text import cut, visible
@@ -41,13 +41,13 @@ def diff_page(found: RunDiff) -> str:
         f'<p class="cnb-told">{_names(found)}: {inert(words.headline(found))}</p>',
         *(f'<p class="cnb-footer">{inert(f"note: {note}")}</p>' for note in found.notes),
         _asked(found.asked),
-        *(show.picture_html(found.visualize(), found.text, "both plans") if found.tasks else ()),
+        *(picture_html(found.visualize(), found.text, "both plans") if found.tasks else ()),
         _tasks(found),
         _answers(found),
         _figures(found),
         _timelines(found),
     ]
-    return mask(show.page_of(parts), found.secrets)
+    return mask(page_of(parts), found.secrets)
 
 
 def _names(found: RunDiff) -> str:
@@ -146,5 +146,5 @@ def _figure(row: words.FigureRow) -> Iterator[str]:
 def _timelines(found: RunDiff) -> str:
     if not any(task.seconds != (None, None) for task in found.tasks):
         return ""
-    drawn = "".join(show.picture_html(found.timeline(), name="both timelines", kind="cnb-flat cnb-time"))
+    drawn = "".join(picture_html(found.timeline(), name="both timelines", kind="cnb-flat cnb-time"))
     return f"<details open><summary>{escape('when what ran')}</summary>{drawn}</details>"

@@ -22,6 +22,7 @@ from compiler_nb.notebook.ask import asker, page_asker
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.footer import footer_of
 from compiler_nb.notebook.output.values import inert
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import GIVEN
@@ -87,7 +88,7 @@ class Live(Presenter):
 
     def end(self, run: Run, binding: Binding, *, raises: bool = False) -> None:
         """Show what became of the run in the place of the view."""
-        self.view.end(show.footer(run, binding, times=True))
+        self.view.end(footer_of(run, binding, times=True))
         super().end(run, binding, raises=raises)
 
 
@@ -105,7 +106,7 @@ class Switched(Live):
 
     def end(self, run: Run, binding: Binding, *, raises: bool = False) -> None:
         """Show in the view what became of the run."""
-        self.view.end(show.footer(run, binding, times=True))
+        self.view.end(footer_of(run, binding, times=True))
 
 
 class Replaced(Presenter):
@@ -169,7 +170,7 @@ class Lines(Presenter):
 
     def end(self, run: Run, binding: Binding, *, raises: bool = False) -> None:
         """Show the answer, or why there is none, and what became of the variables."""
-        notes = "\n".join([*show.notes_on(run), show.footer(run, binding, times=self.look.times)])
+        notes = "\n".join([*show.notes_on(run), footer_of(run, binding, times=self.look.times)])
         told = "\n\n".join([*show.answer_texts(run, raises=raises), notes])
         self._say(f"\n{told}" if self.count else told)
 

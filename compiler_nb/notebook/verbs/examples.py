@@ -14,7 +14,7 @@ from compiler_nb.notebook.examples import example_of, place_of_example, without_
 from compiler_nb.notebook.grids import GridJob
 from compiler_nb.notebook.job import Question
 from compiler_nb.notebook.options import Line
-from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.page import table_page
 from compiler_nb.notebook.output.presenter import display, front_end, say
 from compiler_nb.notebook.verbs.command import run_of
 from compiler_nb.text import count_of, cut
@@ -108,6 +108,6 @@ def _list(desk: Desk) -> None:
     ]
     text = text_table([_COLUMNS, *rows], _WIDE)
     if front_end(desk, {}) == "page":
-        display({"text/plain": text, "text/html": show.table_page(_COLUMNS, rows)})
+        display({"text/plain": text, "text/html": table_page(_COLUMNS, rows)})
     else:
         say(text)

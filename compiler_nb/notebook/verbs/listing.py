@@ -14,6 +14,7 @@ from compiler_nb.history import StoredRun
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.answer import to_text
+from compiler_nb.notebook.output.page import table_page
 from compiler_nb.notebook.output.presenter import display, front_end, say
 from compiler_nb.notebook.runs import grid_runs, history_of, stored_runs
 from compiler_nb.planner.requests import listed
@@ -54,7 +55,7 @@ def runs(desk: Desk, _: list[str], options: dict[str, str]) -> None:
     columns, *rows = _without_empty([_COLUMNS, *rows])
     text = "\n".join(filter(None, (text_table([columns, *rows], _WIDE), more)))
     if front_end(desk, {}) == "page":
-        display({"text/plain": text, "text/html": show.table_page(columns, rows, more)})
+        display({"text/plain": text, "text/html": table_page(columns, rows, more)})
     else:
         say(text)
 

@@ -9,6 +9,7 @@ from compiler_nb.models.prices import is_installed
 from compiler_nb.notebook.again import offer_reruns
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.page import table_page
 from compiler_nb.notebook.output.presenter import display, front_end, look_of, say
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.notebook.verbs.command import known, run_of, shared_values
@@ -47,7 +48,7 @@ def cost(desk: Desk, words: list[str], _: dict[str, str]) -> None:
     note = NO_LIST if costs.total.unpriced and not is_installed() else ""
     text = "\n".join(filter(None, (text_table([head, *rows], WIDE), f"\n{summary}", note)))
     if front_end(desk, {}) == "page":
-        page = show.table_page(head, rows, " · ".join(filter(None, (summary, note))))
+        page = table_page(head, rows, " · ".join(filter(None, (summary, note))))
         display(show.without_keys({"text/plain": text, "text/html": page}, run))
     else:
         say(text, run)

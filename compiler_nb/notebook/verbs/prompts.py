@@ -10,6 +10,7 @@ from compiler_nb.models.base import Role
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.exchanges import STYLE, exchange_html, exchange_text
+from compiler_nb.notebook.output.page import page_of, table_page
 from compiler_nb.notebook.output.presenter import display, front_end, say
 from compiler_nb.notebook.output.values import inert
 from compiler_nb.notebook.prompts import all_saved, edit_cell
@@ -53,7 +54,7 @@ def _show(desk: Desk, words: list[str], options: dict[str, str]) -> None:
     text = f"{head}\n\n{exchange_text(found, old, name)}"
     if front_end(desk, {}) == "page":
         texts = f'<div class="cnb-changed"><p>{inert(head)}</p>{exchange_html(found, old, name)}</div>'
-        page = show.page_of([f"<style>{STYLE}</style>", texts])
+        page = page_of([f"<style>{STYLE}</style>", texts])
         display(show.without_keys({"text/plain": text, "text/html": page}, run))
     else:
         say(text, run)
@@ -100,7 +101,7 @@ def _list(desk: Desk) -> None:
     rows = [[each.role, each.name, each.version, _first(each)] for each in saved]
     text = text_table([_COLUMNS, *rows], _WIDE)
     if front_end(desk, {}) == "page":
-        display({"text/plain": text, "text/html": show.table_page(_COLUMNS, rows)})
+        display({"text/plain": text, "text/html": table_page(_COLUMNS, rows)})
     else:
         say(text)
 

@@ -35,7 +35,7 @@ from compiler_nb.events import (
 from compiler_nb.notebook.live.board import CODE, Board
 from compiler_nb.notebook.live.canvas import AT_ONCE, FEW, Canvas
 from compiler_nb.notebook.live.details import details
-from compiler_nb.notebook.output.show import footer
+from compiler_nb.notebook.output.footer import footer_of
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import STATES, Remote
 from compiler_nb.plan.plan import Plan
@@ -523,7 +523,7 @@ def test_the_head_counts_as_the_last_line_does():
     run, board, page = watch(plan, [get, fail])
     tally, failed, items, busy = page.facts["counted"]
     assert (sum(tally), failed, items, busy) == (6, 1, 3, 0)
-    assert footer(run, Binding(), times=False).startswith("6 tasks")
+    assert footer_of(run, Binding(), times=False).startswith("6 tasks")
     assert Page([board.snapshot(1.0)]).facts["counted"] == page.facts["counted"]
 
 
@@ -573,9 +573,8 @@ def test_the_head_says_what_goes_on():
     log, board = begun()
     page = Page()
 
-    def phase(*events):
-        for at, kind, *fields in events:
-            log.emit_at(at, kind, tuple(fields))
+    def phase(kind, *fields):
+        log.emit(kind, *fields)
         if (frame := board.frame(9.0)) is not None:
             page.apply(frame)
         return page.facts["phase"]
@@ -583,18 +582,16 @@ def test_the_head_says_what_goes_on():
     assert board.facts["phase"] == "starting"
     for id_ in "ab":
         log.emit(TaskPlanned, id_, 0, Task(id_, "call", "ask"), "")
-    assert phase((1.0, PlanClosed, "", True, None)) == "running tasks"
-    held = (1.0, TaskHeld, "b", 0, "approval", "", "m")
-    assert phase(held) == "waits for approval"
-    assert phase((1.5, TaskStarted, "a", 1, 1.0)) == "running tasks"
-    assert phase((2.0, Paused, True)) == "paused · 1 still running"
-    assert (
-        phase((2.0, Paused, False), (2.0, TaskParked, "a", 1, "openai", True)) == "running tasks · 1 waits for openai"
-    )
-    waits = (1, "worker", "a", "openai", "m", 45.0, 45.2, True)
-    assert phase((2.5, ModelWaits, *waits)) == "running tasks"
-    assert page.facts["waits"] == [["1 waits for openai", 45.0, 47700]]
-    assert phase((3.0, RunEnded, "cancelled", "")) == "stopped"
+    assert phase(PlanClosed, "", True, None, "python", None, (), False) == "running tasks"
+    assert phase(TaskHeld, "b", 0, "approval", "", "m") == "waits for approval"
+    assert phase(TaskStarted, "a", 1, 1.0) == "running tasks"
+    assert phase(Paused, True) == "paused · 1 still running"
+    assert phase(Paused, False) == "running tasks"
+    assert phase(TaskParked, "a", 1, "openai", True) == "running tasks · 1 waits for openai"
+    log.emit_at(2.5, ModelWaits, (1, "worker", "a", "openai", "m", 45.0, 45.2, True))
+    page.apply(board.frame(2.5))
+    assert (page.facts["phase"], page.facts["waits"]) == ("running tasks", [["1 waits for openai", 45.0, 47700]])
+    assert phase(RunEnded, "cancelled", "") == "stopped"
 
 
 def test_what_waits_for_approval_says_what_it_starts_after():

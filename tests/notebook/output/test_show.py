@@ -22,7 +22,9 @@ from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import Secret
 from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output import values
-from compiler_nb.notebook.output.show import FLAT, Look, bundle, footer, plan_bundle, still, without_keys
+from compiler_nb.notebook.output.footer import footer_of
+from compiler_nb.notebook.output.page import FLAT
+from compiler_nb.notebook.output.show import Look, bundle, plan_bundle, still, without_keys
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.plan import Plan
 from compiler_nb.text import seconds_text
@@ -31,7 +33,7 @@ from tests.support.held import HeldModel
 from tests.support.server import Server
 from tests.support.shell import open_shell
 
-COVERS = ("plans.py",)
+COVERS = ("footer.py", "page.py", "plans.py")
 
 OWN = Look(layout="own")
 STILL = Look(layout="own", times=False)
@@ -253,11 +255,11 @@ def test_the_footer_counts():
     """Rounds, tokens (with ~ where estimated) and at most twelve names."""
     run = run_of(PLAN)
     many = Binding(tuple(f"v{n}" for n in range(20)))
-    assert footer(run, many, times=False).endswith("v10, v11, … 8 more")
+    assert footer_of(run, many, times=False).endswith("v10, v11, … 8 more")
     again = ScriptedModel({"planner": ["a = weather('x')\njoin()", "b = weather(a['city'])\njoin()"],
                            "joiner": ["Replan: more", "Answer: done"]})  # fmt: skip
     second = Compiler(again, [weather]).run_sync("q")
-    assert footer(second, Binding(), times=False).startswith("2 tasks · 2 rounds · ")
+    assert footer_of(second, Binding(), times=False).startswith("2 tasks · 2 rounds · ")
 
     @tool(timeout=0.01)
     def hang(x: object) -> None:
@@ -267,7 +269,7 @@ def test_the_footer_counts():
     release = threading.Event()
     hung = Compiler(None, [hang]).execute_sync("a = hang(1)\nb = hang(2)\n")
     release.set()
-    assert "2 tasks · 2 calls could not be stopped" in footer(hung, Binding(), times=False)
+    assert "2 tasks · 2 calls could not be stopped" in footer_of(hung, Binding(), times=False)
     assert [seconds_text(s) for s in (0.012, 0.34, 1.94, 140.2)] == ["12 ms", "0.3 s", "1.9 s", "140 s"]
 
 
@@ -276,7 +278,7 @@ def test_what_a_question_cost_stands_below_it_and_at_each_task(monkeypatch):
     plan = 'a = weather("Oslo")\nb = llm("Say it.", a)\njoin(b)\n'
     model = ScriptedModel({"planner": plan, "joiner": "ok", "worker": "some words"}, repeat=True)
     free = Compiler(model, [weather]).run_sync("q")
-    assert f" · {free.usage.tokens:,} tokens · bound" in footer(free, Binding(("a",)), times=False)
+    assert f" · {free.usage.tokens:,} tokens · bound" in footer_of(free, Binding(("a",)), times=False)
     assert f"{free.costs().tasks['b']}</title>" in bundle(free, Binding(), OWN)["text/html"]
     monkeypatch.setattr(prices, "_OWN", {})
     prices.set_price(model, input=1, output=10)
@@ -379,8 +381,8 @@ def test_the_last_line_says_what_the_streaming_saved():
     text = "a = nap(0.3)\nb = nap(0.3)\n# " + "x " * 40 + "\njoin()\n"
     model = ScriptedModel({"planner": text, "joiner": "Answer: fine"}, tokens_per_second=200)
     words = r"2 tasks · 0\.\d s; one after the other (0|1)\.\d s; without streaming 0\.\d s · "
-    assert re.match(words, footer(Compiler(model, [nap]).run_sync("q"), Binding(), times=True))
-    assert "other" not in footer(run_of(PLAN), Binding(), times=True)
+    assert re.match(words, footer_of(Compiler(model, [nap]).run_sync("q"), Binding(), times=True))
+    assert "other" not in footer_of(run_of(PLAN), Binding(), times=True)
 
 
 def test_a_live_view_stands_below_a_still_picture_and_hides_it():
@@ -481,7 +483,7 @@ def test_a_run_that_waits_for_its_provider_says_so_wherever_one_looks():
         run, work = begin(Compiler(model, [weather], joiner=None), "Where?", on_event=lambda event: note(event, waits))
         working = asyncio.ensure_future(work)
         await waits.wait()
-        seen |= {"repr": repr(run), "footer": footer(run, Binding(), times=True)}
+        seen |= {"repr": repr(run), "footer": footer_of(run, Binding(), times=True)}
         seen["plain"] = bundle(run, Binding(), STILL)["text/plain"]
         await working
         return run, seen
@@ -493,8 +495,8 @@ def test_a_run_that_waits_for_its_provider_says_so_wherever_one_looks():
     assert re.search(rf" · {told}, \d\.\d s left", seen["footer"])
     assert seen["plain"].endswith("· the planner waits for openai: asked for 1.5 s")
     assert run.answer == 1
-    assert re.search(r" · waited [12]\.\d s for openai", footer(run, Binding(), times=True))
-    assert "waited" not in footer(run, Binding(), times=False)
+    assert re.search(r" · waited [12]\.\d s for openai", footer_of(run, Binding(), times=True))
+    assert "waited" not in footer_of(run, Binding(), times=False)
     assert "waits" not in repr(run)
 
 

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from compiler_nb import ScriptedModel
-from compiler_nb.notebook.output.show import footer
+from compiler_nb.notebook.output.footer import footer_of
 from compiler_nb.notebook.variables.binding import Binding
 from tests.support.shell import told
 
@@ -139,7 +139,7 @@ def test_an_edited_plan_that_comes_from_a_run_pays_nothing_again(shell, capsys):
     shell.ok("%%plan --approve auto --from -1\nb = pay(x=1)\nc = pay(2)\nanswer([b, c])\n")
     assert (shell.ns["run"].answer, shell.ns["paid"]) == ([1, 2], [1, 2])
     assert "not repeated: done in round 1 of the run" in told(shell, capsys, "%compile why b")
-    assert footer(shell.ns["run"], Binding(), times=False) == "2 tasks · not repeated: b"
+    assert footer_of(shell.ns["run"], Binding(), times=False) == "2 tasks · not repeated: b"
     shell.ok("%%plan --approve auto --from run\nc = pay(2)\nanswer(c)\n")
     assert shell.ns["paid"] == [1, 2]
     shell.ok("%%plan --approve auto\na = pay(1)\nanswer(a)\n")
@@ -244,7 +244,7 @@ def test_only_what_an_edit_changed_runs_again(shell):
     assert again(shell, cell.replace("[4, 5]", "[5, 6]")) == ([300, {5: 50, 6: 60}, 3000], [6])
     assert again(shell, cell.replace("c > 100", "c > 1000")) == ([300, whole[1], None], [])
     assert again(shell, cell.replace("answer([", "d = load(9)\nanswer([d, ")) == ([90, *whole], [9])
-    assert footer(shell.ns["run"], Binding(), times=False) == "7 tasks · not run again: a, b, c, rows, big.1, big"
+    assert footer_of(shell.ns["run"], Binding(), times=False) == "7 tasks · not run again: a, b, c, rows, big.1, big"
     assert "not run again: an earlier run left its outcome" in shell.ns["run"].why("a")
 
 
@@ -325,7 +325,7 @@ def test_a_value_that_a_task_is_given_says_so_wherever_it_is_shown(shell, capsys
     assert (run.answer, run.state("a"), shell.ns["calls"]) == (50, "done", [5])
     assert "5 · pinned by you" in shell.text()
     assert told(shell, capsys, "%compile why a") == "done, pinned: you gave its value\n"
-    assert footer(run, Binding(), times=False) == "2 tasks · pinned: a"
+    assert footer_of(run, Binding(), times=False) == "2 tasks · pinned: a"
     assert list(run.to_pandas()["how"]) == ["pinned", ""]
     assert "pinned by you" in run.visualize().svg
 
