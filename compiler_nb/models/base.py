@@ -9,6 +9,8 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime
 from compiler_nb.outcome import Usage
 
 Role: TypeAlias = Literal["planner", "repair", "replan", "joiner", "worker"]
+ASKED_IN: Final = {"repair": "planner", "replan": "planner"}
+"""The role whose model answers requests of another role."""
 Message: TypeAlias = "Mapping[str, str]"
 """{"role": "system" | "user" | "assistant", "content": text}."""
 
@@ -35,10 +37,6 @@ class ReplyGrammar:
         if form not in self._written:
             self._written[form] = self._write(form)
         return self._written[form]
-
-
-ASKED_IN: Final = {"repair": "planner", "replan": "planner"}
-"""The role whose model answers requests of another role."""
 
 
 @dataclass(frozen=True, slots=True)
