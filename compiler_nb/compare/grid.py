@@ -12,6 +12,8 @@ from compiler_nb.compare.cells import CellPlace, GridCell
 from compiler_nb.compare.table import COLUMNS, GridRow, Measure, row_of, words_of
 from compiler_nb.drawing.text import text_table
 from compiler_nb.errors import HistoryError
+from compiler_nb.models.providers import known_secrets
+from compiler_nb.models.secret import mask
 from compiler_nb.run import Run
 from compiler_nb.signature.answers import AnswerType, WrongAnswer
 from compiler_nb.text import TIMES, count_of, cut
@@ -176,7 +178,7 @@ class Grid:
         return ["variant", "question", *shown], short, long
 
     def __str__(self) -> str:
-        """Return the grid as text that is the same for the same runs: no times, no ids."""
+        """Return the grid as text that is the same for the same runs: no times, no ids, no keys."""
         names, summary, rows = self.table(times=False)
         narrow = [
             [row[0], *(cell for name, cell in zip(names[2:], row[2:], strict=True) if name != "answer")]
@@ -190,7 +192,7 @@ class Grid:
             text_table([head, *narrow], WIDE) if many else "",
             text_table([names, *rows], WIDE),
         ]
-        return "\n\n".join(part for part in parts if part)
+        return mask("\n\n".join(part for part in parts if part), known_secrets())
 
     def __repr__(self) -> str:
         return str(self)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import graphviz
 from compiler_nb.drawing.dot import lines_of
 from compiler_nb.drawing.picture import Picture, save
 from compiler_nb.drawing.svg import draw
-from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
 
 
@@ -59,8 +57,8 @@ class Digraph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             return self.picture.svg if form == "svg" else self.picture.png()
 
 
-def make_digraph(plan: Plan, states: Mapping[str, State] | None = None) -> Digraph:
+def make_digraph(plan: Plan) -> Digraph:
     """Return a plan as a Digraph."""
-    digraph = Digraph("plan", body=[f"{line}\n" for line in lines_of(plan, states or {})])
-    digraph.picture = draw(plan, states=states)
+    digraph = Digraph("plan", body=[f"{line}\n" for line in lines_of(plan, {})])
+    digraph.picture = draw(plan)
     return digraph

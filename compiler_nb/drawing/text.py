@@ -23,6 +23,8 @@ WIDTH: Final = 100
 ROWS: Final = 40
 BARS: Final = 50
 """Columns of a timeline's bars."""
+TITLE: Final = 160
+"""Characters of a call, and of a value, in the hover text of a task."""
 _SIGNS: Final = {"wait": "░", "think": "╌", "write": "─"}
 
 
@@ -103,7 +105,6 @@ def task_titles(
     tasks: Iterable[Task],
     states: Mapping[str, State],
     outcomes: Mapping[str, Any],
-    limit: int = 160,
     *,
     given: Mapping[str, str] = MappingProxyType({}),
     costs: Mapping[str, str] | None = None,
@@ -112,9 +113,9 @@ def task_titles(
     titles = {}
     for task in tasks:
         state = states.get(task.id, "waiting")
-        lines = [f"{task.id} · {state}{f' · {given[task.id]}' if task.id in given else ''}", shorten_call(task, limit)]
+        lines = [f"{task.id} · {state}{f' · {given[task.id]}' if task.id in given else ''}", shorten_call(task, TITLE)]
         if task.id in outcomes:
-            lines.append(f"{'=' if state == 'done' else ''} {describe_outcome(outcomes[task.id], limit)}".strip())
+            lines.append(f"{'=' if state == 'done' else ''} {describe_outcome(outcomes[task.id], TITLE)}".strip())
         if costs and task.id in costs:
             lines.append(costs[task.id])
         titles[task.id] = "\n".join([*lines, *([f"# {task.note}"] if task.note else [])])

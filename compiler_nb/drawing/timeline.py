@@ -182,10 +182,10 @@ def _times(bars: Iterable[Bar], attempts: int) -> str:
     return f"{told}ran {seconds_text(ran)}" + (f" in {attempts} attempts" if attempts > 1 else "")
 
 
-def find_ticks(total: float, most: int = TICKS) -> list[tuple[float, str]]:
-    """Return round seconds from 0 up to a total, at most `most` steps apart, with their labels in one unit."""
-    power = 10.0 ** math.floor(math.log10(total / most))
-    step = next(power * factor for factor in (1, 2, 5, 10, 20) if power * factor * most >= total)
+def find_ticks(total: float) -> list[tuple[float, str]]:
+    """Return round seconds from 0 up to a total, at most TICKS steps, with their labels in one unit."""
+    power = 10.0 ** math.floor(math.log10(total / TICKS))
+    step = next(power * factor for factor in (1, 2, 5, 10, 20) if power * factor * TICKS >= total)
     unit, name = (1.0, "s") if total >= 1 else (1000.0, "ms")
     count = int(total / step + 1e-9)
     return [(number * step, f"{number * step * unit:.6g} {name}" if number else "0") for number in range(count + 1)]

@@ -26,8 +26,8 @@ class OpenRow:
     after each.
     """
 
-    def __init__(self, top: float, high: float = 0.0) -> None:
-        self.top, self.high = top, high
+    def __init__(self, top: float) -> None:
+        self.top, self.high = top, 0.0
         self.right = -GAP
         self.used = 0.0
         self._borders: list[tuple[float, float]] = []  # left and right border of each box

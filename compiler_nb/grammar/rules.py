@@ -107,9 +107,9 @@ def listed(items: Iterable[Phrase], separator: str = ", ") -> Phrase:
     return series(*parts[1:])
 
 
-def several(rule: Phrase, separator: str = ", ") -> Phrase:
-    """Return the rule for another, once or more, with a separator."""
-    return series(rule, many(series(separator, rule)))
+def several(rule: Phrase) -> Phrase:
+    """Return the rule for another, once or more, with commas."""
+    return series(rule, many(series(", ", rule)))
 
 
 class Rules:

@@ -252,17 +252,14 @@ class Speller:
 
     # ---------------------------------------------------------------- arguments
 
-    def chosen(self, items: Iterable[Given], end: tuple[Phrase, Phrase] = (NOTHING, NOTHING)) -> Phrase:
-        """Return the rule of these in order, with commas; those that are not required may be left out.
+    def chosen(self, items: Iterable[Given]) -> Phrase:
+        """Return the rule of these in order, with commas; those that are not required may be left out."""
+        return self._states(items)[0][1]
 
-        end: what follows them, if something stands before it and if nothing does.
-        """
-        return self._states(items, end)[0][1]
-
-    def _states(self, items: Iterable[Given], end: tuple[Phrase, Phrase]) -> list[tuple[Phrase, Phrase]]:
+    def _states(self, items: Iterable[Given]) -> list[tuple[Phrase, Phrase]]:
         """Return for each item, and for the end, what may follow from there on: behind another, and as the first."""
-        states = [end]
-        past = end  # the state behind the items that are chained
+        states: list[tuple[Phrase, Phrase]] = [(NOTHING, NOTHING)]
+        past = states[0]  # the state behind the items that are chained
         for item in reversed(list(items)):
             then = states[0][0]
             behind, alone = past if item.chained else states[0]
@@ -279,7 +276,7 @@ class Speller:
         placed = [p for kind, p in kinds if kind in ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")]
         only = [p for kind, p in kinds if kind == "KEYWORD_ONLY"]
         rest = next((p for kind, p in kinds if kind == "VAR_POSITIONAL"), None)
-        states = self._states([self._named(p, spot) for p in (*placed, *only)], (NOTHING, NOTHING))
+        states = self._states([self._named(p, spot) for p in (*placed, *only)])
         named, only_named = states[: len(placed)], states[len(placed)]
         more = NEVER if rest is None else self.argument(rest, spot)
         behind = series(many(series(", ", more)), only_named[0])

@@ -70,7 +70,7 @@ def read(path: Path, tools: Iterable[Any] | Mapping[str, Any] = ()) -> Run:
         raise HistoryError(f"the run {path} cannot be read: {error.strerror or error}") from None
     data = [_line(line, number, path) for number, line in enumerate(lines, 1) if line.strip()]
     try:
-        return _run(data, tools, path)
+        return _run(data, tools)
     except HistoryError as error:
         raise HistoryError(f"the run {path} cannot be read: {error}") from None
     except Exception as error:  # noqa: BLE001 - a damaged file may raise anything
@@ -96,7 +96,7 @@ def _line(line: bytes, number: int, path: Path) -> dict[str, Any]:
     return dict(data)
 
 
-def _run(data: list[dict[str, Any]], tools: Iterable[Any] | Mapping[str, Any], path: Path) -> Run:
+def _run(data: list[dict[str, Any]], tools: Iterable[Any] | Mapping[str, Any]) -> Run:
     expect(data and "run" in data[0], 'it is not a saved run: its first line does not begin with {"run": 1')
     head, *rest = data
     version = head["run"]

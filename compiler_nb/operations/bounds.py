@@ -168,14 +168,13 @@ class Scope:
         self,
         values: Mapping[str, Any],
         inputs: Mapping[str, Any] | None = None,
-        names: Mapping[str, Any] | None = None,
         *,
         account: Account | None = None,
         inline: bool = False,
         look: Callable[[], None] | None = None,
     ) -> None:
         self.values, self.inputs = values, inputs or {}
-        self.locals = dict(names or {})
+        self.locals: dict[str, Any] = {}
         self.account = account or Account()
         self.bounds, self.inline, self.look = self.account.bounds, inline, look
         self.notes: list[str] = []  # what a reader of the result should know

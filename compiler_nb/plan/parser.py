@@ -29,8 +29,6 @@ from compiler_nb.plan.task import Join, LastLine, Return, Task
 from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import Tool
 
-DialectName = Literal["python", "numbered", "json"]
-
 
 class Parts(NamedTuple):
     """What a Plan is made of, as `Plan(*parts)`."""

@@ -181,14 +181,14 @@ def _fields(part: Keyed) -> tuple[tuple[str, Shapes], ...]:
 # -------------------------------------------------------------------- in words
 
 
-def spell_seen(shape: Shapes, levels: int = LEVELS) -> str:
+def spell_seen(shape: Shapes) -> str:
     """Return what a tool returned so far: `{order_id: str, lines: [{sku, qty}]}`; of the innermost keys the names."""
-    return cut(_spell(shape, levels, _spell_seen).replace(_NONE, "None"), _LENGTH)
+    return cut(_spell(shape, LEVELS, _spell_seen).replace(_NONE, "None"), _LENGTH)
 
 
-def spell_sized(shape: Shapes, levels: int = LEVELS) -> str:
+def spell_sized(shape: Shapes) -> str:
     """Return what one value is, with sizes: `dict (order_id: str, lines: list of 2 dict (sku: str, qty: int))`."""
-    return cut(_spell(shape, levels, _spell_sized), _NOTED)
+    return cut(_spell(shape, LEVELS, _spell_sized), _NOTED)
 
 
 def _spell(shape: Shapes, levels: int, spell: Callable[[Any, int], str]) -> str:

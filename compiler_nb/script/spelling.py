@@ -26,7 +26,6 @@ from compiler_nb.plan.expression import (
     Text,
     TreeSpeller,
     Value,
-    pattern_names,
     spell_pattern,
 )
 from compiler_nb.plan.statement import parse_syntax
@@ -46,7 +45,6 @@ _SUMMARIES: Final = frozenset({
 })  # fmt: skip
 """Methods that may give a number of NumPy's, or that arrays have in another way."""
 _OF_FRAMES: Final = frozenset({"shape", "columns", "dtypes", "index", "loc", "iloc"})
-_OF_TABLES: Final = frozenset({"groupby", "merge", "pivot_table", "resample", "rolling", "melt", "describe"})
 _TAKEN: Final = frozenset({"pd", "asyncio", "main"})
 
 
@@ -270,8 +268,3 @@ def reads_tables(tree: Tree) -> bool:
         )
         for part in walk(tree)
     )
-
-
-def names_of(target: Pattern) -> list[str]:
-    """Return the names that a `for` binds, as the script has them."""
-    return [python_name(name) for name in pattern_names(target)]

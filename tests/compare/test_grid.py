@@ -36,6 +36,13 @@ def test_a_grid_is_the_same_text_for_the_same_runs():
     )
 
 
+def test_a_grid_shows_no_key(monkeypatch):
+    """Neither one in a question nor one that is set by then."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-6f1b9d2c84aa7e35")
+    grid = Grid([Case("What is sk-canary-6f1b9d2c84aa7e35?")], ["base"], 1)
+    assert ("What is" in str(grid), "canary" in repr(grid)) == (True, False)
+
+
 def test_all_variants_are_asked_once_before_one_is_asked_again():
     """A grid that is stopped has something of each."""
     assert [*Grid([Case("q?")], ["a", "b"], 2).places] == [

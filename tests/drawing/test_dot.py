@@ -6,7 +6,6 @@ from itertools import pairwise
 import pytest
 
 from compiler_nb.drawing import dot
-from compiler_nb.drawing.digraph import make_digraph
 from compiler_nb.drawing.dot import CORNER, FLAT, WIDEST, find_layout, place, quote, render, source
 from compiler_nb.drawing.graph import make_graph
 from compiler_nb.drawing.layout import lay_out
@@ -28,7 +27,6 @@ def test_a_plan_as_dot_is_a_node_for_each_task_and_an_edge_for_each_reference():
     assert [line.strip() for line in text.splitlines() if "->" in line] == [
         "n0 -> n2", "n1 -> n2", "n2 -> n3", "n3 -> n4",
     ]  # fmt: skip
-    assert make_digraph(coasts(), {"ny": "done"}).source == text
     assert coasts().to_graphviz().source == source(coasts())
 
 

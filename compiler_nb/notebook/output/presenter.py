@@ -7,22 +7,23 @@ one output at the end. Who looks is also who is asked for approval.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 from compiler_nb.drawing.preferences import Engine
-from compiler_nb.drawing.text import MARKS, columns_of
+from compiler_nb.drawing.text import MARKS, columns_of, text_table
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import MainThread
 from compiler_nb.engine.prints import plain_stdout
 from compiler_nb.events import Event, ModelWaits, RoundStarted, TaskEnded
 from compiler_nb.models.providers import known_secrets
-from compiler_nb.models.secret import mask
+from compiler_nb.models.secret import mask, mask_all
 from compiler_nb.notebook.ask import asker, page_asker
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.footer import footer_of
+from compiler_nb.notebook.output.page import table_page
 from compiler_nb.notebook.output.values import inert
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import GIVEN
@@ -38,6 +39,8 @@ WAIT: Final = 1.0
 """Seconds that a wait for a provider takes at least if it has a line of its own."""
 ID, CALL, LEAST = 30, 0.45, 24
 """The columns of an id, the share of a line for the call, and the least columns of a call and of a value."""
+WIDE: Final = 200
+"""Columns of a list as text: ids are never cut."""
 
 
 class Presenter:
@@ -241,3 +244,13 @@ def say(text: str, run: Run | None = None) -> None:
     """Print text in the cell, without keys; run: whose keys to mask besides those that are set."""
     told = mask(text, known_secrets() if run is None else run.settings.secrets)
     plain_stdout().write(told + "\n")  # it may be said while a tool runs
+
+
+def say_table(desk: Desk, columns: list[str], rows: Iterable[list[str]], note: str = "") -> None:
+    """Show rows of texts with a note below, without keys: in a page as a table, else as text."""
+    rows = list(rows)
+    text = "\n".join(filter(None, (text_table([columns, *rows], WIDE), note)))
+    if front_end(desk, {}) == "page":
+        display(mask_all({"text/plain": text, "text/html": table_page(columns, rows, note)}, known_secrets()))
+    else:
+        say(text)

@@ -22,6 +22,7 @@ from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.scene import shown_plan
 from compiler_nb.drawing.svg import draw
 from compiler_nb.drawing.text import plan_text
+from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask, mask_all
 from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.output import plans, values
@@ -100,7 +101,9 @@ def plan_bundle(plan: Plan, look: Look, last: str = "") -> Bundle:
     drawn, notes = draw(plan, engine=look.layout), _listed_notes(plan.notes)
     page = [*picture_html(drawn), *(note_html(line) for line in (*notes, last) if line)]
     text = "\n\n".join(part for part in (plan_text(plan), "\n".join(notes), last) if part)
-    return {"text/plain": text, "text/html": page_of(page), "image/svg+xml": drawn.svg}
+    data = {"text/plain": text, "text/html": page_of(page), "image/svg+xml": drawn.svg}
+    masked: Bundle = mask_all(data, known_secrets())
+    return masked
 
 
 def plan_page(plan: Plan) -> str:
@@ -109,7 +112,7 @@ def plan_page(plan: Plan) -> str:
     text = (
         f"<details open><summary>{count_of(len(plan), 'task')}</summary><pre>{preformatted(repr(plan))}</pre></details>"
     )
-    return page_of([*picture_html(draw(plan)), *notes, text])
+    return mask(page_of([*picture_html(draw(plan)), *notes, text]), known_secrets())
 
 
 def plain_tasks(run: Run) -> tuple[Task, ...]:

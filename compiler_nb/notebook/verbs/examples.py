@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from compiler_nb.compare.cases import Case
-from compiler_nb.drawing.text import text_table
 from compiler_nb.errors import OptionError
 from compiler_nb.notebook import loop
 from compiler_nb.notebook.compilers import compiler_for
@@ -14,15 +13,13 @@ from compiler_nb.notebook.examples import example_of, place_of_example, without_
 from compiler_nb.notebook.grids import GridJob
 from compiler_nb.notebook.job import Question
 from compiler_nb.notebook.options import Line
-from compiler_nb.notebook.output.page import table_page
-from compiler_nb.notebook.output.presenter import display, front_end, say
+from compiler_nb.notebook.output.presenter import say, say_table
 from compiler_nb.notebook.verbs.command import run_of
 from compiler_nb.text import count_of, cut
 
 _COLUMNS: Final = ["", "name", "question", "plan", "run"]
 _SHORT: Final = 60
 """Characters of a question, and of a plan, that are shown."""
-_WIDE: Final = 200
 _WAYS: Final = "add RUN [NAME], list, drop N, or ablate [QUESTION]"
 
 
@@ -106,8 +103,4 @@ def _list(desk: Desk) -> None:
         ]
         for number, each in enumerate(examples, 1)
     ]
-    text = text_table([_COLUMNS, *rows], _WIDE)
-    if front_end(desk, {}) == "page":
-        display({"text/plain": text, "text/html": table_page(_COLUMNS, rows)})
-    else:
-        say(text)
+    say_table(desk, _COLUMNS, rows)

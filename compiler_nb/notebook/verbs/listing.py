@@ -8,14 +8,12 @@ from itertools import islice
 from typing import Final
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.drawing.text import text_table
 from compiler_nb.errors import OptionError
 from compiler_nb.history import StoredRun
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.answer import to_text
-from compiler_nb.notebook.output.page import table_page
-from compiler_nb.notebook.output.presenter import display, front_end, say
+from compiler_nb.notebook.output.presenter import say, say_table
 from compiler_nb.notebook.runs import grid_runs, history_of, stored_runs
 from compiler_nb.planner.requests import listed
 from compiler_nb.run import Run
@@ -30,8 +28,6 @@ _COLUMNS: Final = [
 ]  # fmt: skip
 _IF_ANY: Final = _COLUMNS.index("prompt")
 """The column that is there only if a run that is listed used a prompt of the user's."""
-_WIDE: Final = 200
-"""Columns of the list of runs as text: ids are never cut."""
 
 
 def tools(desk: Desk, _: list[str], __: dict[str, str]) -> None:
@@ -53,11 +49,7 @@ def runs(desk: Desk, _: list[str], options: dict[str, str]) -> None:
         return
     more = f"… {older:,} older ones: history.to_pandas()" if older else ""
     columns, *rows = _without_empty([_COLUMNS, *rows])
-    text = "\n".join(filter(None, (text_table([columns, *rows], _WIDE), more)))
-    if front_end(desk, {}) == "page":
-        display({"text/plain": text, "text/html": table_page(columns, rows, more)})
-    else:
-        say(text)
+    say_table(desk, columns, rows, more)
 
 
 def _without_empty(table: list[list[str]]) -> list[list[str]]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from compiler_nb.drawing.text import text_table
 from compiler_nb.errors import OptionError
 from compiler_nb.models.base import Role
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.exchanges import STYLE, exchange_html, exchange_text
-from compiler_nb.notebook.output.page import page_of, table_page
-from compiler_nb.notebook.output.presenter import display, front_end, say
+from compiler_nb.notebook.output.page import page_of
+from compiler_nb.notebook.output.presenter import display, front_end, say, say_table
 from compiler_nb.notebook.output.values import inert
 from compiler_nb.notebook.prompts import all_saved, edit_cell
 from compiler_nb.notebook.runs import find_run, run_before
@@ -24,7 +23,6 @@ ROLES: Final = get_args(Role)
 _FIRST: Final = 60
 """Characters of a saved prompt that the list shows."""
 _COLUMNS: Final = ["role", "name", "version", "text"]
-_WIDE: Final = 200
 
 
 def prompt(desk: Desk, words: list[str], options: dict[str, str]) -> None:
@@ -99,11 +97,7 @@ def _list(desk: Desk) -> None:
         say("no prompt is saved; %compile prompt planner --edit opens a cell that saves one")
         return
     rows = [[each.role, each.name, each.version, _first(each)] for each in saved]
-    text = text_table([_COLUMNS, *rows], _WIDE)
-    if front_end(desk, {}) == "page":
-        display({"text/plain": text, "text/html": table_page(_COLUMNS, rows)})
-    else:
-        say(text)
+    say_table(desk, _COLUMNS, rows)
 
 
 def _first(saved: SavedPrompt) -> str:

@@ -521,3 +521,11 @@ def test_code_may_break_after_operators_where_no_space_is_near():
     assert not re.search(r"\w<wbr>", shown)
     assert ":<wbr>4_806,<wbr>" in shown
     assert "<wbr>" not in values.inert_code("total = a + b")
+
+
+def test_a_plan_that_is_not_run_shows_no_key(monkeypatch):
+    """As a cell shows it, and as the last line of a cell."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-6f1b9d2c84aa7e35")
+    plan = Plan.parse("a = weather('sk-canary-6f1b9d2c84aa7e35')\nanswer(a)")
+    shown = [*plan_bundle(plan, OWN).values(), plan._repr_html_()]
+    assert ["canary" in each for each in shown] == [False] * 4

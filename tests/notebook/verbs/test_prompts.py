@@ -95,3 +95,8 @@ def test_no_key_is_shown(two, capsys, monkeypatch):
     two.ok("%%compile -m m\nWhat is sk-secret-key-0123456789?")
     set_key("friendli", "sk-secret-key-0123456789")
     assert "sk-secret" not in told(two, capsys, "%compile prompt")
+    two.ip.kernel = type("Kernel", (), {"get_parent": lambda _: {"content": {"allow_stdin": True}}})()
+    two.ok("%compile example add -1 it")
+    for listed in ("example", "runs"):
+        two.ok(f"%compile {listed}")
+        assert ("<table" in two.shown[-1]["text/html"], "sk-secret" in str(two.shown[-1])) == (True, False), listed
