@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from compiler_nb.compare.doors import ManyRuns
 from compiler_nb.drive import Drive, plan_of
-from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import WAITS, waiting
 from compiler_nb.engine.cluster.engine import DaskEngine
+from compiler_nb.engine.effects.approval import Ask
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.events import Listener, Log
 from compiler_nb.models.base import Model

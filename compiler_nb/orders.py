@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from compiler_nb.engine.ledger import Entry
+from compiler_nb.engine.effects.ledger import Entry
 from compiler_nb.errors import HistoryError, PlanError, Problem, RunClaimed
 from compiler_nb.events import RunStarted
 from compiler_nb.models.connect import no_model

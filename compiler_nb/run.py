@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb import trace
-from compiler_nb.engine.ledger import Entry
+from compiler_nb.engine.effects.ledger import Entry
 from compiler_nb.engine.node import find_lanes
 from compiler_nb.errors import RunFailed, SteerError, ToolError
 from compiler_nb.events import Event, Log

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from compiler_nb.engine.ledger import Entry
+from compiler_nb.engine.effects.ledger import Entry
 from compiler_nb.engine.session import Session
 from compiler_nb.events import TaskIdentified, TaskPlanned
 from compiler_nb.outcome import UNNEEDED, unstored

@@ -16,7 +16,7 @@ from compiler_nb.drive.briefing import Briefing
 from compiler_nb.drive.deciding import Decider
 from compiler_nb.drive.ending import CANCELLED, Stopped, ending_of
 from compiler_nb.drive.opening import open_session
-from compiler_nb.engine.approval import Ask
+from compiler_nb.engine.effects.approval import Ask
 from compiler_nb.engine.prints import PRINTS, Prints
 from compiler_nb.engine.resources import RESOURCES, Resources
 from compiler_nb.engine.results import read_by_several

@@ -8,8 +8,8 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
-from compiler_nb.engine.approval import Ask
-from compiler_nb.engine.ledger import Ledger
+from compiler_nb.engine.effects.approval import Ask
+from compiler_nb.engine.effects.ledger import Ledger
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
 from compiler_nb.events import Warned

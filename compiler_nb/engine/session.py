@@ -25,17 +25,17 @@ from math import inf
 from types import MappingProxyType
 from typing import Any, Final
 
-from compiler_nb.engine.approval import Ask, Rule
 from compiler_nb.engine.arguments import arguments, bind, no_tool, plain_arguments
 from compiler_nb.engine.attempt import Attempt
 from compiler_nb.engine.call import Runner
+from compiler_nb.engine.effects.approval import Ask, Rule
+from compiler_nb.engine.effects.side_effects import SideEffects
 from compiler_nb.engine.evaluation import Evaluation, Evaluator, Work
 from compiler_nb.engine.fanouts import Fanouts
 from compiler_nb.engine.flights import HELD, Flights
 from compiler_nb.engine.node import CANCELLED, Node, Tasks, Verb, find_lanes
 from compiler_nb.engine.runners import PostToMain, make_runners
 from compiler_nb.engine.schedule import Schedule
-from compiler_nb.engine.side_effects import SideEffects
 from compiler_nb.engine.timer import Timer
 from compiler_nb.events import (
     Log,

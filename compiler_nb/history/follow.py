@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from compiler_nb.engine.ledger import Entry
+from compiler_nb.engine.effects.ledger import Entry
 from compiler_nb.history.past import AS_IT_WAS
 from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import ADOPTED, FOLLOWED, NOT_DONE, Failure, is_lost, unstored

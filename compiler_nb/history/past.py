@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from compiler_nb.engine.ledger import NOWHERE, Entry, Place, not_repeated, standing_of
+from compiler_nb.engine.effects.ledger import NOWHERE, Entry, Place, not_repeated, standing_of
 from compiler_nb.engine.node import CANCELLED
 from compiler_nb.errors import HistoryError, PlanError
 from compiler_nb.events import TaskIdentified

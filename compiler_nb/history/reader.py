@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from compiler_nb import trace
-from compiler_nb.engine.ledger import NOWHERE, Entry
+from compiler_nb.engine.effects.ledger import NOWHERE, Entry
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import (
     Event,

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Final
 
-from compiler_nb.engine.approval import AGAIN, Ask
 from compiler_nb.engine.background import MainThread
+from compiler_nb.engine.effects.approval import AGAIN, Ask
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.notebook.interrupts import handled_by
 from compiler_nb.outcome import NOT_REPEATED

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from compiler_nb.engine.ledger import Entry, Place
+from compiler_nb.engine.effects.ledger import Entry, Place
 from compiler_nb.operations.weights import is_a
 from compiler_nb.outcome import ADOPTED, GIVEN, NOT_DONE, PINNED, Answer, Replan, unstored
 from compiler_nb.plan.effects import nature

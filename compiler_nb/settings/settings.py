@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from compiler_nb.engine.approval import Rule
 from compiler_nb.engine.cluster.engine import read_engine
+from compiler_nb.engine.effects.approval import Rule
 from compiler_nb.engine.node import provider_caps
 from compiler_nb.errors import PlanError
 from compiler_nb.models import prices

@@ -12,8 +12,8 @@ from typing import Any, Final, cast
 
 from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.text import MARKS, columns_of, text_table
-from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import MainThread
+from compiler_nb.engine.effects.approval import Ask
 from compiler_nb.engine.prints import plain_stdout
 from compiler_nb.events import Event, ModelWaits, RoundStarted, TaskEnded
 from compiler_nb.models.providers import known_secrets

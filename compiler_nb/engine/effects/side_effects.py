@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
-from compiler_nb.engine.approval import Approvals, Ask, Decision, Rule
 from compiler_nb.engine.attempt import Attempt
-from compiler_nb.engine.ledger import NOWHERE, Entry, Ledger, digest_of, not_repeated
+from compiler_nb.engine.effects.approval import Approvals, Ask, Decision, Rule
+from compiler_nb.engine.effects.ledger import NOWHERE, Entry, Ledger, digest_of, not_repeated
 from compiler_nb.engine.node import Node
 from compiler_nb.engine.schedule import Schedule
 from compiler_nb.errors import EffectInDoubt, RunClaimed

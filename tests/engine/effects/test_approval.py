@@ -17,8 +17,8 @@ import pydantic
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
-from compiler_nb.engine.approval import CHANGED
-from compiler_nb.engine.ledger import Entry, Ledger, Place, digest_of
+from compiler_nb.engine.effects.approval import CHANGED
+from compiler_nb.engine.effects.ledger import Entry, Ledger, Place, digest_of
 from compiler_nb.events import TaskApproved, TaskHeld, Warned
 from tests.support.clock import run_virtually
 from tests.support.scale import seed, times

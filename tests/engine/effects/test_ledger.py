@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compiler_nb import tool
-from compiler_nb.engine.ledger import NOWHERE, Entry, Ledger, Place, digest_of, not_repeated
+from compiler_nb.engine.effects.ledger import NOWHERE, Entry, Ledger, Place, digest_of, not_repeated
 from compiler_nb.errors import RunClaimed
 from compiler_nb.outcome import Cancelled, Failure
 
