@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,23 @@ def process_of(name):
     if name == "dies":
         os._exit(1)
     return float(os.getpid()), ""
+
+
+def process_in(name):
+    """Note this process in a file, and return how many are in it."""
+    with Path(name).open("a+", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n")
+        file.seek(0)
+        return float(len(set(file.read().split()))), ""
+
+
+@pytest.mark.slow
+def test_of_several_processes_the_median_counts(tmp_path):
+    """Unless one of them could not measure the figure."""
+    several = Figure(str(tmp_path / "processes"), "", 2.0, 1.5, float, processes=3)
+    dead = Figure("dies", "", 2.0, 1.5, float, processes=2)
+    assert [each.value for each in measure_apart([several], process_in)] == [2.0]
+    assert [each.error for each in measure_apart([dead], process_of)] == ["its process died"]
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ class Figure:
     """One figure: `measure()` returns it; it is good at or under `goal`, and passes at or under `gate`.
 
     name: short, for --only; what: one line for the table; gate, goal: in the unit of the figure, mostly a ratio;
-    process: figures in a row with the same name here share a process, because they share a measurement.
+    process: figures in a row with the same name here share a process, because they share a measurement; processes: how
+    many measure it, of which the median counts: where Python's collector happens to come differs from one to the next.
     """
 
     name: str
@@ -23,3 +24,4 @@ class Figure:
     goal: float
     measure: Callable[[], float]
     process: str = ""
+    processes: int = 1

@@ -10,6 +10,7 @@ import multiprocessing
 import pkgutil
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from itertools import groupby
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 import tests.bench
@@ -59,13 +60,27 @@ def measure_named(name: str) -> tuple[float | None, str]:
 def measure_apart(
     figures: Iterable[Figure], by_name: Callable[[str], tuple[float | None, str]] = measure_named
 ) -> Iterator[Measured]:
-    """Measure figures one after the other, each in a fresh process, unless it shares that of the one before it."""
-    fresh = multiprocessing.get_context("spawn")
-    for _, together in groupby(figures, lambda figure: figure.process or figure.name):
-        with ProcessPoolExecutor(1, fresh) as process:
-            for figure in together:
-                try:
-                    value, error = process.submit(by_name, figure.name).result()
-                except BrokenExecutor:
-                    value, error = None, "its process died"
-                yield Measured(figure, value, error)
+    """Measure figures one after the other, each in a fresh process, unless it shares that of the one before it.
+
+    Of a figure that is measured in several processes the median counts, unless one of them could not measure it.
+    """
+    for _, group in groupby(figures, lambda figure: figure.process or figure.name):
+        together = list(group)
+        told = [_measured_in_one(together, by_name) for _ in range(max(figure.processes for figure in together))]
+        for figure, tries in zip(together, zip(*told, strict=True), strict=True):
+            error = next((error for _, error in tries if error), "")
+            yield Measured(figure, None if error else median(value for value, _ in tries if value is not None), error)
+
+
+def _measured_in_one(
+    figures: Iterable[Figure], by_name: Callable[[str], tuple[float | None, str]]
+) -> list[tuple[float | None, str]]:
+    """Return the values and errors of figures that are measured in one fresh process."""
+    found = []
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        for figure in figures:
+            try:
+                found.append(process.submit(by_name, figure.name).result())
+            except BrokenExecutor:
+                found.append((None, "its process died"))
+    return found
