@@ -99,10 +99,12 @@ class Past:
                 self.keys.mix(task.id, given)
         if found is None and key is not None and self.known.get(key):
             found = self.known[key].popleft()
-        if found is None and self.tools and nature(task, self.tools) == "effect":
-            self._is_moved = True
-            if self.follow is not None and self.keys is not None:
-                self.keys.by_id[task.id] = None  # it is made again, and what reads it is new
+        if found is None and self.tools:
+            kind = nature(task, self.tools)
+            self._is_moved = self._is_moved or kind == "effect"
+            is_another = key in self.known and kind != "pure"  # equal ones are taken; this one may return another value
+            if self.keys is not None and (is_another or (kind == "effect" and self.follow is not None)):
+                self.keys.by_id[task.id] = None  # so what reads it is new
         return found
 
     def unheard(self, progress: Progress) -> list[str]:

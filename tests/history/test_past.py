@@ -529,3 +529,23 @@ def test_a_whole_plan_is_run_again(finished):
         compiler.rerun_sync(found, start="q")
     assert compiler.resume_sync(again).answer == again.answer
     assert len(desk.calls) == 7
+
+
+def test_what_reads_a_further_call_like_a_known_one_is_new():
+    """An edited plan asks twice for what was asked for once: the second price is another, and so is what comes of it."""
+    prices = iter(range(10))
+
+    @tool
+    async def price(name: str) -> int:
+        """Return the price of this moment."""
+        return next(prices)
+
+    @tool
+    async def twice(x: int) -> int:
+        """Double it."""
+        return 2 * x
+
+    compiler = Compiler(None, [price, twice])
+    old = compiler.execute_sync("a = price('X')\nb = twice(a)\nanswer([a, b])")
+    edited = "a = price('X')\nnow = price('X')\nc = twice(now)\nb = twice(a)\nanswer([a, b, now, c])"
+    assert (old.answer, compiler.execute_sync(edited, source=old).answer) == ([0, 0], [0, 0, 1, 2])
