@@ -532,7 +532,7 @@ def test_a_whole_plan_is_run_again(finished):
 
 
 def test_what_reads_a_further_call_like_a_known_one_is_new():
-    """An edited plan asks twice for what was asked for once: the second price is another, and so is what comes of it."""
+    """An edited plan asks twice for what was asked for once: the second price is another, and what is made of it."""
     prices = iter(range(10))
 
     @tool
