@@ -32,7 +32,7 @@ from compiler_nb.text import suggest
 FOR_PLANS: Final = {
     "check": "--check is for %%plan; -N makes and draws a plan for a question",
     "source": "--from is for %%plan; to go on with a run: %compile rerun",
-    "override": "--override is for %%plan and %compile rerun: a question has no tasks yet that could be named",
+    "override": "--override is for %%plan and %compile rerun: before a question is asked there are no tasks to name",
 }
 """Options that only the cell of a plan takes, by field, and what is said if a question is given one."""
 
@@ -65,7 +65,9 @@ def _begin_question(desk: Desk, said: Line, cell: str) -> PlanJob | RunJob | Gri
         question.inputs.update({name: each for name, each in known.items() if _is_lost(name, after, question.inputs)})
     if is_grid(said.given):
         if after is not None:
-            raise OptionError("--after is for one question at a time: leave it out, or --variants and --repeat")
+            raise OptionError(
+                "--after is for one question at a time: leave out --after, or leave out --variants and --repeat"
+            )
         case = Case(question.text, None, question.inputs)
         return GridJob(desk, said, compiler, case, cell, answer_type=question.answer_type).begin()
     _check_approved(said, compiler)
@@ -88,7 +90,9 @@ def _begin_question(desk: Desk, said: Line, cell: str) -> PlanJob | RunJob | Gri
 def _begin_plan(desk: Desk, said: Line, cell: str) -> RunJob | None:
     """Begin to run the plan in a cell, or only check it, or draw it."""
     if "after" in said.given:
-        raise OptionError("%%plan: --after is for questions; a plan reads variables, and --from RUN takes over a run")
+        raise OptionError(
+            "%%plan: --after is for questions; a plan reads the notebook's variables, and --from RUN goes on with a run"
+        )
     old = find_run(desk, said.given["source"]) if "source" in said.given else None
     question = _question(desk, said, cell)
     if old is not None:
@@ -142,7 +146,9 @@ def _own_inputs(old: Run, plan: str, there: Mapping[str, Any]) -> dict[str, Any]
     found = {name: old.inputs[name] for name in read if name in old.inputs and re.search(rf"\b{name}\b", plan)}
     for name, value in found.items():
         if lost := unstored(value):
-            raise OptionError(f"%%plan: the input {name} was not stored ({lost.reason}): make it again as {name}")
+            raise OptionError(
+                f"%%plan: the input {name} was not stored ({lost.reason}): assign it to the variable {name} again"
+            )
     return found
 
 
@@ -155,7 +161,7 @@ def _noting_variables(plan: Plan, old: Run) -> Plan:
     lines = {name: task.line for task in reversed(plan.tasks) for name in task.inputs}
     last = plan.text.rstrip().count("\n") + 1
     read = [(lines.get(name, last), name) for name in plan.inputs if name in before]
-    told = "is no task above this line, so the notebook's variable is read"
+    told = "is not a task above this line, so the notebook's variable is read"
     return replace(plan, notes=(*plan.notes, *(f"line {line}: {name} {told}" for line, name in sorted(read))))
 
 

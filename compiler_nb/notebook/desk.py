@@ -53,7 +53,7 @@ class CellSettings(Configurable):
     joiner_prompt = Unicode(help="the name of a saved prompt for the joiner").tag(config=True)
     share = Enum(("all", "summary", "none"), "all", help="how much of the contents models see").tag(config=True)
     learn_shapes = Bool(default_value=True, help="tell planners keys and types of what tools returned").tag(config=True)
-    tool_tokens = Int(4_000, min=1, help="what of a planner's prompt tools may take, in tokens").tag(config=True)
+    tool_tokens = Int(4_000, min=1, help="how many tokens of a planner's prompt the tools may take").tag(config=True)
     preview = Bool(default_value=False, help="show planners ranges of columns, and results").tag(config=True)
     max_concurrency = Int(8, min=1, help="how many tool calls may run at the same time").tag(config=True)
     max_replans = Int(2, min=0, help="how many further plans the joiner may ask for").tag(config=True)

@@ -50,7 +50,8 @@ def example_of(run: Run, name: str = "") -> Example:
     """
     if name and not _NAME.fullmatch(name):
         raise OptionError(
-            f"{name!r} cannot be the name of an example: up to 64 letters, digits, _ and -, and a letter first"
+            f"{name!r} cannot be the name of an example: a name begins with a letter, and has up to 64 letters, "
+            "digits, _ and -"
         )
     if not run.question.strip():
         raise OptionError(f"the run {run.id} has no question: an example is a question and its plan")

@@ -121,7 +121,7 @@ class GridJob:
 
 def bound_text(binding: Binding) -> str:
     """Return what became of a grid's variables."""
-    kept = [f"not bound: {name} ({reason}); -o NAME gives it another" for name, reason in binding.kept]
+    kept = [f"not bound: {name} ({reason}); -o NAME binds it to another name" for name, reason in binding.kept]
     bound = [f"bound: {', '.join(binding.bound)}"] if binding.bound else []
     return " · ".join([*bound, *kept, *(f"deleted: {name} (stale)" for name in binding.deleted)])
 

@@ -142,7 +142,7 @@ def settings_of(words: list[str]) -> dict[str, Any]:
         if not equals or not name.isidentifier():
             raise OptionError(f"%compile model: {word!r} is not a setting; write settings like temperature=0")
         if is_key_setting(name, value):
-            raise OptionError("%compile model: a key in a cell would be saved with it; --key asks for it")
+            raise OptionError("%compile model: a key in a cell would be saved with the notebook; --key asks for it")
         settings[name] = _literal(value)
     return settings
 

@@ -626,7 +626,7 @@ def test_a_fan_out_of_many_items_is_counted_by_the_kernel_and_shows_a_few(live):
     live.page.click(".cnb-graph .cnb-task")
     live.settle()
     assert live.count(".cnb-item") == 201
-    assert live.text(".cnb-rest-row .cnb-facts") == "99,799 more items; those that fail come here"
+    assert live.text(".cnb-rest-row .cnb-facts") == "99,799 more items; those that fail appear here"
     live.page.click(".cnb-more")
     assert live.sent[-1] == {"say": "more", "task": 0}
     assert live.page.is_disabled(".cnb-more")

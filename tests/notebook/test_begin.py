@@ -112,7 +112,7 @@ def test_a_follow_up_finds_in_the_notebook_what_was_not_stored(shell, desk, tmp_
         ("%%compile -m m --after nobody\nWhat?", "no run is called 'nobody'"),
         (
             "%%plan --after -1\nanswer(1)",
-            "--after is for questions; a plan reads variables, and --from RUN takes over a run",
+            "--after is for questions; a plan reads the notebook's variables, and --from RUN goes on with a run",
         ),
         ("%%compile -m m --after -1 --repeat 2\nWhat?", "--after is for one question at a time"),
     ],

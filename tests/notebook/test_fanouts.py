@@ -198,6 +198,6 @@ def test_an_edited_plan_says_which_variables_stand_in_for_its_tasks(desk, plan, 
     desk.ok("x = 0\n@tool\ndef same(n: float) -> float:\n    'Give it back.'\n    return n")
     desk.ok("%%plan -o base\na = same(3)\nb = same(a + x)\nanswer(b)")
     desk.ok(f"%%plan --from base\n{plan}")
-    told = "is no task above this line, so the notebook's variable is read"
+    told = "is not a task above this line, so the notebook's variable is read"
     notes = {line for line in desk.text().splitlines() if line.startswith("note: ")}
     assert notes == {f"note: {each} {told}" for each in noted}

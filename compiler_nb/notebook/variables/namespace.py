@@ -108,7 +108,11 @@ class Namespace:
                     return dict(evaluate(values, Scope({}, inputs)))
         except PlanError as error:
             own = error.kind == "unknown_tool"
-            reason = "a function is called in a cell above" if own else error.problems[0].message
+            reason = (
+                "it calls a function: do that in a cell above, and name the result here"
+                if own
+                else error.problems[0].message
+            )
         except ExpressionError as error:
             reason = str(error)
         else:
@@ -128,7 +132,11 @@ class Namespace:
             reason = "it is more than an expression"
         except PlanError as error:
             called = error.kind == "unknown_tool"
-            reason = "a function is called in a cell above" if called else error.problems[0].message
+            reason = (
+                "it calls a function: do that in a cell above, and name the result here"
+                if called
+                else error.problems[0].message
+            )
         except ExpressionError as error:
             reason = str(error)
         raise OptionError(

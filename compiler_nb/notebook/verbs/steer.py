@@ -64,5 +64,5 @@ def _running(desk: Desk, words: list[str], hint: str = "") -> list[Run]:
     chosen = [run_of(desk, words)] if words else list(desk.memory.runs)
     running = [run for run in chosen if run.status == "running"]
     if not running:
-        say((f"{words[0]} is not running, its status is {chosen[0].status}" if words else "no run is running") + hint)
+        say((f"{words[0]} is not running: its status is {chosen[0].status}" if words else "no run is running") + hint)
     return running

@@ -78,9 +78,9 @@ VERBS: Final = {
         again.rerun,
         "rerun [NAME <<] [RUN] [--start TASK] [--failed] [--override TASK=VALUE] [--take]",
         "run a plan again: all of it, a task and what depends on it, or what failed; continue a run that was stopped; "
-        "--override gives a task a value, which may read variables of the notebook; --take goes on with a run though a "
-        "process on another host, which cannot be asked, may still do so; options of %%compile that a plan can use "
-        "hold, too: -o, -d, -b, --approve, --timeout and others",
+        "--override gives a task a value, which may read variables of the notebook; --take goes on with a run even if a "
+        "process on another host, which cannot be asked, may still work on it; options of %%compile that a plan can "
+        "use may be given, too: -o, -d, -b, --approve, --timeout and others",
         1,
         {"--start": "TASK", "--failed": "", "--override": "TASK=VALUE", "--take": ""},
         again.SHARED,
@@ -141,13 +141,13 @@ VERBS: Final = {
     "retry": Command(
         functools.partial(steer.hand, act=Run.retry, message="retry"),
         "retry TASK [RUN]",
-        "try a task again that failed, was skipped, or runs; what was skipped for its sake may run then",
+        "try a task again that failed, was skipped or is running; what was skipped because of it may then run",
         2,
     ),
     "set": Command(
         steer.set_,
         "set TASK EXPRESSION [--run RUN]",
-        "give a task a value that nothing has read yet; it may read variables of the notebook",
+        "give a task a value, unless another task has read it already; the value may read variables of the notebook",
         1,
     ),
     "prompt": Command(

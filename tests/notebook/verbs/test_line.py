@@ -32,7 +32,10 @@ def test_help(shell, capsys):
         ("rerun a b", "%compile rerun does not take 'b'; write: %compile rerun [NAME <<] [RUN] [--start TASK]"),
         ("rerun --override", "--override needs a value: --override TASK=VALUE"),
         ("rerun --override 5", "--override takes TASK=VALUE, such as best=[1, 2], not 5: it has no name"),
-        ("rerun --override b=open('x')", "not b=open('x'): a function is called in a cell above"),
+        (
+            "rerun --override b=open('x')",
+            "not b=open('x'): it calls a function: do that in a cell above, and name the result here",
+        ),
         ("rerun --override b=", "not b=: this is not a line of a plan"),
         ("show --override b=1", "%compile show has no option --override; it has -d VIEWS"),
         ("modle", "Did you mean 'model'?"),

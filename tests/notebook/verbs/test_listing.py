@@ -35,7 +35,7 @@ def test_tools_runs_show_and_cancel(shell, capsys):
         html = shell.shown[-1]["text/html"]
         assert ("cnb-inline" in html, "<pre>" in html.replace('<pre class="cnb-flat">', "")) == (True, True), views
     assert told(shell, capsys, "%compile cancel") == "no run is running\n"
-    assert told(shell, capsys, "%compile cancel first") == "first is not running, its status is done\n"
+    assert told(shell, capsys, "%compile cancel first") == "first is not running: its status is done\n"
     assert "%compile rerun continues" in told(shell, capsys, "%compile resume first")
     assert told(shell, capsys, "%compile go") == told(shell, capsys, "%compile resume")
 

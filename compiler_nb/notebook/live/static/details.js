@@ -133,7 +133,7 @@ export class Details {
       this.feed.send({ say: word, task: this.task, ...more });
     const row = make("div", "cnb-hands");
     this.skip = makeButton("cnb-skip", "Skip", "Skip this task, and what depends on it", () => send("skip"));
-    this.retry = makeButton("cnb-retry", "Try again", "Try this task again, and what was skipped for it", () => send("retry"));
+    this.retry = makeButton("cnb-retry", "Try again", "Try this task again, and what was skipped because of it", () => send("retry"));
     this.value = /** @type {HTMLInputElement} */ (make("input", "cnb-value"));
     this.value.placeholder = 'a value: 42, "text", [1, 2]';
     this.value.setAttribute("aria-label", "the value to set, as in a plan");
@@ -193,7 +193,7 @@ export class Details {
     this.rest.hidden = !rest;
     this.more.hidden = full;
     if (members.length > before) this.more.disabled = false;
-    say(this.unseen, rest ? `${sayNumber(rest)} more items${full ? "" : "; those that fail come here"}` : "");
+    say(this.unseen, rest ? `${sayNumber(rest)} more items${full ? "" : "; those that fail appear here"}` : "");
     for (const number of members.slice(before, MOST_CELLS)) {
       const cell = make("button", "cnb-item");
       cell.tabIndex = this.cells.childElementCount ? -1 : 0;

@@ -109,7 +109,7 @@ export class TablePane {
       if (at < count) this._fill(row, first + at);
     });
     const rest = sayRest(this.feed.run);
-    say(this.more, rest && `… ${rest}: those that fail come here, others if you select their fan-out`);
+    say(this.more, rest && `… ${rest}: those that fail appear here; to see others, select their fan-out`);
     this._ask(this.order.slice(first, first + Math.max(count, 0)));
   }
 
