@@ -152,7 +152,7 @@ OPTIONS: Final = (
     Option("tools", ("-T", "--tools"), "a,b", "functions to offer, shipped ones too; defaults to every @tool", _names),
     Option("tool_tokens", ("--tool-tokens",), "N", "tokens of the prompt for tools; others are only named", _count),
     Option("after", ("--after",), "RUN", "the run that the question follows: what it has found is not computed again"),
-    Option("source", ("--from",), "RUN", "of %%plan: the run that it comes from; what that run has done is not repeated"),
+    Option("source", ("--from",), "RUN", "of %%plan: the run that it comes from; what that run did is not repeated"),
     Option("override", ("--override",), "TASK=VALUE",
            "of %%plan: give a task this value, an expression over variables, and do not run it"),
     Option("check", ("--check",), help="of %%plan: say what is wrong with it, or how it was read; run nothing"),

@@ -78,8 +78,8 @@ VERBS: Final = {
         again.rerun,
         "rerun [NAME <<] [RUN] [--start TASK] [--failed] [--override TASK=VALUE] [--take]",
         "run a plan again: all of it, a task and what depends on it, or what failed; continue a run that was stopped; "
-        "--override gives a task a value, which may read variables of the notebook; --take goes on with a run even if a "
-        "process on another host, which cannot be asked, may still work on it; options of %%compile that a plan can "
+        "--override gives a task a value, which may read variables of the notebook; --take goes on with a run even if "
+        "a process on another host, which cannot be asked, may still work on it; options of %%compile that a plan can "
         "use may be given, too: -o, -d, -b, --approve, --timeout and others",
         1,
         {"--start": "TASK", "--failed": "", "--override": "TASK=VALUE", "--take": ""},

@@ -359,7 +359,7 @@ def test_a_wrong_override_says_what_is_wrong(shell):
     assert "--override takes TASK=VALUE, such as best=[1, 2], not 'z'" in shell.error(f"%%plan --override z{plan}")
     assert "not 'a='" in shell.error(f"%%plan --override a= -q{plan}")
     said = shell.error("%%compile --override a=1\nWhat?")
-    assert "--override is for %%plan and %compile rerun: a question has no tasks yet" in said
+    assert "--override is for %%plan and %compile rerun: before a question is asked" in said
 
 
 def test_a_plan_that_is_edited_into_nonsense_says_what_is_wrong_by_the_lines_of_the_cell(shell):
