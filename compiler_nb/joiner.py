@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -43,59 +43,113 @@ EXAMPLE: Final[tuple[Message, Message]] = (
 """What a small model is shown as if it had been asked before."""
 
 
-async def join(
-    calls: Calls,
-    model: Model,
-    question: str,
-    results: Mapping[str, Any],
-    failures: Mapping[str, Failure | Skipped | Cancelled],
-    *,
-    instruction: str = "",
-    can_replan: bool = True,
-    share: Share = "all",
-    earlier: Sequence[str] = (),
-    origins: Mapping[str, str] | None = None,
-    tools: Sequence[str] = (),
-    prompt: Prompt | None = None,
-    brief: bool = False,
-    free: bool = False,
-    wanted: AnswerType | None = None,
-    talk: Sequence[tuple[str, Any]] = (),
-) -> Answer | Replan:
-    """Ask the joiner how to end, and return its decision.
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a joiner decides on.
 
-    It may be a Replan even with `can_replan=False`, which only changes the request.
-    instruction: the plan's own, for the answer; earlier: reasons of the replans so far; origins: which call returned a
-    result, by name; tools: what another plan may call, one line each; prompt: replaces the package's; brief: as in
-    `ask_for_decision`; free: whether the reply may have another form than the package's prompts ask for; wanted: what
-    the answer is to be, None if that is open: a wrong one is asked for again once; talk: the questions that this one
-    follows, with their answers.
-    Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or broke off,
-    WrongAnswer if the answer is not what it is to be, the second time, too.
+    results: values by name; failures: how tasks without a value ended; instruction: the plan's own, for the answer;
+    can_replan: whether there may be another plan; share: what of contents is shown; earlier: reasons of the replans so
+    far; origins: which call returned a result, by name; tools: what another plan may call, one line each; wanted: what
+    the answer is to be, None if that is open; talk: the questions that this one follows, with their answers.
     """
-    used = prompt or load("joiner")
-    try:
-        messages = ask_for_decision(
-            used.text, question, results, failures,
-            instruction=instruction, can_replan=can_replan, share=share, earlier=earlier, origins=origins, tools=tools,
-            brief=brief, wanted=wanted, talk=talk,
-        )  # fmt: skip
-    except Oversize as oversize:
-        hint = "let a task shorten it, name fewer results in join(...), or use share='summary'"
-        raise BadRequest(f"the joiner cannot be asked: {oversize}; {hint}", **where_of(model)) from None
-    grammar = None if free else _grammar(wanted, can_replan=can_replan)
-    try:
-        asked = Asked(model, Request("joiner", messages, prompt=used.hash, grammar=grammar))
-        try:
-            return await _ask(calls, asked, wanted)
-        except WrongAnswer as wrong:
-            said: Message = {"role": "assistant", "content": shorten(wrong.said.strip(), SAID)}
-            again: Message = {"role": "user", "content": _again(wrong, wanted)}
-            asked = Asked(model, Request("joiner", (*messages, said, again), prompt=used.hash, grammar=grammar))
-            return await _ask(calls, asked, wanted)
-    except ModelError as error:
-        error.kept = "kept: all results" if results else ""
-        raise
+
+    question: str
+    results: Mapping[str, Any]
+    failures: Mapping[str, Failure | Skipped | Cancelled]
+    instruction: str = ""
+    can_replan: bool = True
+    share: Share = "all"
+    earlier: Sequence[str] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    tools: Sequence[str] = ()
+    wanted: AnswerType | None = None
+    talk: Sequence[tuple[str, Any]] = ()
+
+
+# -------------------------------------------------------------------- the request
+
+
+def ask_for_decision(system: str, found: Findings, *, brief: bool = False) -> tuple[Message, ...]:
+    """Return the messages of a joiner's request: what is the same for all questions and rounds comes first.
+
+    brief: for a small model, which goes on from what it has read last: an example, and the question at the end.
+    Raises Oversize if the results are too long.
+    """
+    partial = {
+        id_: _in_part(end.partial)
+        for id_, end in found.failures.items()
+        if isinstance(end, Failure) and end.partial is not None
+    }
+    made = dict(found.origins)
+    made |= {f"{id_}, in part": made[id_] for id_ in partial if id_ in made}
+    values = [*found.results.items(), *((f"{id_}, in part", part) for id_, part in partial.items())]
+    # The failures of a fan-out's items stand in its partial value already.
+    failed = {id_: end for id_, end in found.failures.items() if id_ in partial or owner_of(id_) not in partial}
+    earlier, tools = "\n".join(found.earlier), "\n".join(found.tools)
+    asked = [f"Question: {outside(found.question)}"]
+    parts = [
+        *([] if brief else asked),
+        *_before(found.talk, found.share),
+        *["Results", *(frame_values(values, found.share, made) or ["(none)"])],
+        *(["What has no result, and why", _listed(failed, made, found.share)] if failed else []),
+        *(["Other plans were asked for already, because", frame("reasons", earlier)] if earlier else []),
+        *(["Tools that another plan may call", tools] if found.can_replan and tools and not brief else []),
+        *_how(found, brief=brief),
+        *(asked if brief else []),
+    ]
+    told: Message = {"role": "user", "content": "\n\n".join(parts)}
+    return {"role": "system", "content": system}, *(EXAMPLE if brief else ()), told
+
+
+def _before(talk: Sequence[tuple[str, Any]], share: Share) -> list[str]:
+    """Return what is told of the questions before, as far as their answers are shared and within bounds."""
+    lines: list[str] = []
+    for question, answer in talk[-TURNS:]:
+        shown = render_value(answer, SAID) if share == "all" else type_name(answer)
+        lines += [f"It follows the question: {outside(cut(question, PREVIEW))}", frame("answer", shown)]
+    return lines
+
+
+def _listed(failed: Mapping[str, Failure | Skipped | Cancelled], made: Mapping[str, str], share: Share) -> str:
+    """Return a line for each failure, with the call that it is of."""
+    lines = [
+        f"{cut(id_, 100)}: {_describe(end, share)}{f'; the call was {cut(made[id_], 200)}' if id_ in made else ''}"
+        for id_, end in islice(failed.items(), FAILURES)
+    ]
+    return frame("failures", "\n".join([*lines, *_more(len(failed) - FAILURES)]))
+
+
+def _more(count: int) -> list[str]:
+    return [f"and {count:,} more"] if count > 0 else []
+
+
+def _how(found: Findings, *, brief: bool) -> list[str]:
+    """Return how the reply is to be written."""
+    wanted = found.wanted
+    lines = [f"How to answer: {outside(found.instruction)}"] if found.instruction else []
+    lines += [wanted.for_joiner] if wanted is not None and wanted.for_joiner else []
+    if not found.can_replan:
+        last = "There will be no other plan: answer from what you have, and say what is missing; do not reply Replan."
+        return [*lines, last]
+    return lines if brief else [*lines, "Reply with the answer, or with one line `Replan: reason`."]
+
+
+def _in_part(partial: Any) -> Any:
+    """Return a partial value as a joiner sees it: many failed items are left out, for their fan-out counts them."""
+    items = partial.values() if type(partial) is dict else partial
+    if sum(is_a(item, NOT_DONE) for item in items) <= IN_PLACE:
+        return partial
+    return existing(partial) or type(partial)()
+
+
+def _describe(end: Failure | Skipped | Cancelled, share: Share) -> str:
+    """Return how a task ended; an error's own words are content, so they are shared like it."""
+    if isinstance(end, Skipped):
+        cause = f"skipped, because {cut(end.cause, 100)} {'was skipped by the user' if end.by_user else 'failed'}"
+        return cause if share == "none" or not end.message else f"{cause}: {cut(end.message, 500)}"
+    if isinstance(end, Cancelled):
+        return f"cancelled: {cut(end.message, 500)}"
+    return f"failed ({end.kind})" if share == "none" else f"failed ({end.kind}): {cut(end.message, 1_000)}"
 
 
 def _grammar(wanted: AnswerType | None, *, can_replan: bool) -> ReplyGrammar | None:
@@ -104,21 +158,7 @@ def _grammar(wanted: AnswerType | None, *, can_replan: bool) -> ReplyGrammar | N
     return answer_grammar(wanted.written, wanted.name, wanted.schema, can_replan=can_replan)
 
 
-async def _ask(calls: Calls, asked: Asked, wanted: AnswerType | None) -> Answer | Replan:
-    """Return the decision that the model, or the cache, replies with; only one that counts is kept."""
-    kept = await calls.recall(asked)
-    reply = Reply(kept, None) if kept is not None else await calls.text(asked.model, asked.request)
-    decision = _decide(reply, asked.model)
-    if wanted is not None and isinstance(decision, Answer):
-        try:
-            decision = replace(decision, value=_typed(reply.text, decision, wanted))
-        except WrongAnswer as wrong:
-            wrong.said = reply.text
-            calls.emit(AnswerRefused, wrong.came, "joiner")
-            raise
-    if kept is None and reply.stopped is None:
-        calls.keep(asked, reply.text)
-    return decision
+# -------------------------------------------------------------------- the reply
 
 
 def _typed(text: str, decision: Answer, wanted: AnswerType) -> Any:
@@ -171,98 +211,59 @@ def _decide(reply: Reply, model: Model) -> Answer | Replan:
     return replace(decision, cut=reply.cut)
 
 
-def ask_for_decision(
-    system: str,
-    question: str,
-    results: Mapping[str, Any],
-    failures: Mapping[str, Failure | Skipped | Cancelled],
+# -------------------------------------------------------------------- the call
+
+
+async def join(
+    calls: Calls,
+    model: Model,
+    found: Findings,
     *,
-    instruction: str = "",
-    can_replan: bool = True,
-    share: Share = "all",
-    earlier: Sequence[str] = (),
-    origins: Mapping[str, str] | None = None,
-    tools: Sequence[str] = (),
+    prompt: Prompt | None = None,
     brief: bool = False,
-    wanted: AnswerType | None = None,
-    talk: Sequence[tuple[str, Any]] = (),
-) -> tuple[Message, ...]:
-    """Return the messages of a joiner's request: what is the same for all questions and rounds comes first.
+    free: bool = False,
+) -> Answer | Replan:
+    """Ask the joiner how to end, and return its decision.
 
-    brief: for a small model, which goes on from what it has read last: an example, and the question at the end; wanted:
-    what the answer is to be, None if that is open; talk: the questions that this one follows, with their answers.
-    Raises Oversize if the results are too long.
+    It may be a Replan even if there can be no other plan: that only changes the request.
+    prompt: replaces the package's; brief: as in `ask_for_decision`; free: whether the reply may have another form than
+    the package's prompts ask for. An answer that is not what is wanted is asked for again once.
+    Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or broke off,
+    WrongAnswer if the answer is not what it is to be, the second time, too.
     """
-    partial = {
-        id_: _in_part(end.partial)
-        for id_, end in failures.items()
-        if isinstance(end, Failure) and end.partial is not None
-    }
-    made = dict(origins or {})
-    made |= {f"{id_}, in part": made[id_] for id_ in partial if id_ in made}
-    values = [*results.items(), *((f"{id_}, in part", part) for id_, part in partial.items())]
-    # The failures of a fan-out's items stand in its partial value already.
-    failed = {id_: end for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial}
-    asked = [f"Question: {outside(question)}"]
-    parts = [
-        *([] if brief else asked),
-        *_before(talk, share),
-        *["Results", *(frame_values(values, share, made) or ["(none)"])],
-        *(["What has no result, and why", _listed(failed, made, share)] if failed else []),
-        *(["Other plans were asked for already, because", frame("reasons", "\n".join(earlier))] if earlier else []),
-        *(["Tools that another plan may call", "\n".join(tools)] if can_replan and tools and not brief else []),
-        *_how(instruction, wanted, can_replan=can_replan, brief=brief),
-        *(asked if brief else []),
-    ]
-    told: Message = {"role": "user", "content": "\n\n".join(parts)}
-    return {"role": "system", "content": system}, *(EXAMPLE if brief else ()), told
+    used = prompt or load("joiner")
+    try:
+        messages = ask_for_decision(used.text, found, brief=brief)
+    except Oversize as oversize:
+        hint = "let a task shorten it, name fewer results in join(...), or use share='summary'"
+        raise BadRequest(f"the joiner cannot be asked: {oversize}; {hint}", **where_of(model)) from None
+    grammar = None if free else _grammar(found.wanted, can_replan=found.can_replan)
+    first = Asked(model, Request("joiner", messages, prompt=used.hash, grammar=grammar))
+    try:
+        try:
+            return await _ask(calls, first, found.wanted)
+        except WrongAnswer as wrong:
+            said: Message = {"role": "assistant", "content": shorten(wrong.said.strip(), SAID)}
+            again: Message = {"role": "user", "content": _again(wrong, found.wanted)}
+            second = Asked(model, replace(first.request, messages=(*messages, said, again)))
+            return await _ask(calls, second, found.wanted)
+    except ModelError as error:
+        error.kept = "kept: all results" if found.results else ""
+        raise
 
 
-def _before(talk: Sequence[tuple[str, Any]], share: Share) -> list[str]:
-    """Return what is told of the questions before, as far as their answers are shared and within bounds."""
-    lines: list[str] = []
-    for question, answer in talk[-TURNS:]:
-        shown = render_value(answer, SAID) if share == "all" else type_name(answer)
-        lines += [f"It follows the question: {outside(cut(question, PREVIEW))}", frame("answer", shown)]
-    return lines
-
-
-def _listed(failed: Mapping[str, Failure | Skipped | Cancelled], made: Mapping[str, str], share: Share) -> str:
-    """Return a line for each failure, with the call that it is of."""
-    lines = [
-        f"{cut(id_, 100)}: {_describe(end, share)}{f'; the call was {cut(made[id_], 200)}' if id_ in made else ''}"
-        for id_, end in islice(failed.items(), FAILURES)
-    ]
-    return frame("failures", "\n".join([*lines, *_more(len(failed) - FAILURES)]))
-
-
-def _more(count: int) -> list[str]:
-    return [f"and {count:,} more"] if count > 0 else []
-
-
-def _how(instruction: str, wanted: AnswerType | None, *, can_replan: bool, brief: bool) -> list[str]:
-    """Return how the reply is to be written."""
-    lines = [f"How to answer: {outside(instruction)}"] if instruction else []
-    lines += [wanted.for_joiner] if wanted is not None and wanted.for_joiner else []
-    if not can_replan:
-        last = "There will be no other plan: answer from what you have, and say what is missing; do not reply Replan."
-        return [*lines, last]
-    return lines if brief else [*lines, "Reply with the answer, or with one line `Replan: reason`."]
-
-
-def _in_part(partial: Any) -> Any:
-    """Return a partial value as a joiner sees it: many failed items are left out, for their fan-out counts them."""
-    items = partial.values() if type(partial) is dict else partial
-    if sum(is_a(item, NOT_DONE) for item in items) <= IN_PLACE:
-        return partial
-    return existing(partial) or type(partial)()
-
-
-def _describe(end: Failure | Skipped | Cancelled, share: Share) -> str:
-    """Return how a task ended; an error's own words are content, so they are shared like it."""
-    if isinstance(end, Skipped):
-        cause = f"skipped, because {cut(end.cause, 100)} {'was skipped by the user' if end.by_user else 'failed'}"
-        return cause if share == "none" or not end.message else f"{cause}: {cut(end.message, 500)}"
-    if isinstance(end, Cancelled):
-        return f"cancelled: {cut(end.message, 500)}"
-    return f"failed ({end.kind})" if share == "none" else f"failed ({end.kind}): {cut(end.message, 1_000)}"
+async def _ask(calls: Calls, asked: Asked, wanted: AnswerType | None) -> Answer | Replan:
+    """Return the decision that the model, or the cache, replies with; only one that counts is kept."""
+    kept = await calls.recall(asked)
+    reply = Reply(kept, None) if kept is not None else await calls.text(asked.model, asked.request)
+    decision = _decide(reply, asked.model)
+    if wanted is not None and isinstance(decision, Answer):
+        try:
+            decision = replace(decision, value=_typed(reply.text, decision, wanted))
+        except WrongAnswer as wrong:
+            wrong.said = reply.text
+            calls.emit(AnswerRefused, wrong.came, "joiner")
+            raise
+    if kept is None and reply.stopped is None:
+        calls.keep(asked, reply.text)
+    return decision

@@ -51,37 +51,42 @@ class Orders:
     ) -> Order:
         """Return the order to answer a question, or to run a plan.
 
-        source: the run that the plan comes from; overrides: values of its tasks; after: the run that the question
-        follows. Raises NoModel if nobody can write the plan, PlanError if the given one cannot run, KeyError if it has
-        no task of that name, ValueError if `answer_type` is not a type.
+        Of a plan, source: the run that it comes from; overrides: values of its tasks. Of a question, after: the run
+        that it follows. Raises NoModel if nobody can write the plan, PlanError if the given one cannot run, KeyError if
+        it has no task of that name, ValueError if `answer_type` is not a type.
         """
-        given = dict(inputs or {})
         self._renew_tools()
-        if plan is None and self.settings.planner is None:
-            raise no_model()
+        given, wanted = dict(inputs or {}), answer_type_of(answer_type)
+        if plan is None:
+            return self._order_question(question, given, after, wanted)
         if isinstance(plan, str):
             plan = Plan.parse(plan, tools=self.settings.tools, inputs=tuple(given))
-        if plan is not None:
-            _check_whole(plan, given)
+        _check_whole(plan, given)
         past = Past()
-        if plan is not None and source is not None:
+        if source is not None:
             if any(map(_is_after_tools, source.rounds)):
                 plan = replace(plan, after_tools=True)  # it may be what tools have asked for, however it came here
             past = self._taken_over(source, plan, given)
             question = question or source.question
-        if plan is not None:
-            past.pins = {plan.id_of(name): Taken(value, PINNED) for name, value in (overrides or {}).items()}
+        past.pins = {plan.id_of(name): Taken(value, PINNED) for name, value in (overrides or {}).items()}
+        return Order(question=question, plan=plan, inputs=given, past=past, answer_type=wanted)
+
+    def _order_question(
+        self, question: str, inputs: Mapping[str, Any], after: Run | None, wanted: AnswerType | None
+    ) -> Order:
+        """Return the order to answer a question, with what the planner is told of tools and of earlier questions."""
+        if self.settings.planner is None:
+            raise no_model()
+        past = Past()
         if after is not None:
             from compiler_nb.history.follow import inputs_of  # noqa: PLC0415 - few questions follow another
 
-            given = inputs_of(after, given)
-            past = self._followed(after, given)
-        shapes = self._recall_shapes() if plan is None else {}
-        uses = self._recall_uses() if plan is None else {}
-        wanted = answer_type_of(answer_type)
+            inputs = inputs_of(after, inputs)
+            past = self._followed(after, inputs)
         return Order(
-            question=question, plan=plan, inputs=given, past=past, shapes=shapes, uses=uses, answer_type=wanted
-        )
+            question=question, inputs=inputs, past=past, shapes=self._recall_shapes(), uses=self._recall_uses(),
+            answer_type=wanted,
+        )  # fmt: skip
 
     def order_planned(
         self,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +18,7 @@ from compiler_nb.errors import RunFailed, SteerError, ToolError
 from compiler_nb.events import Event, Log
 from compiler_nb.models.secret import mask_all
 from compiler_nb.operations.weights import is_a
-from compiler_nb.outcome import ENDED, NOT_DONE, Failure, Skipped, State, Status, Usage, is_lost
+from compiler_nb.outcome import NOT_DONE, Failure, Skipped, State, Status, Usage, is_lost
 from compiler_nb.plan.losses import Failures
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import owner_of
@@ -72,10 +70,9 @@ class Run:
 
     @property
     def at(self) -> datetime | None:
-        """When it began, in local time; None if its id does not say it."""
-        with contextlib.suppress(ValueError):
-            return datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S").astimezone()
-        return None
+        """When it began, in local time; None if it has not."""
+        began = self.progress.began
+        return datetime.fromtimestamp(began).astimezone() if began else None
 
     @property
     def question(self) -> str:
@@ -215,17 +212,12 @@ class Run:
         and then so for each. Raises KeyError if there is no such task.
         """
         words = self.words()
-        ids = [self.id_of(name)] if name else []
+        id_ = self.id_of(name) if name else ""
         with words.progress.lock:
-            if ids:
-                return words.whole(ids[0])
-            states = words.progress.states
-            waiting = [id_ for id_, state in states.items() if state not in ENDED]
-            shown = waiting or [id_ for id_ in states if not owner_of(id_)]
-            lines = [*words.roles(), *(f"{id_}: {words.whole(id_)}" for id_ in shown[:_LISTED])]
-        more = [f"… {len(shown) - _LISTED:,} more"] if len(shown) > _LISTED else []
-        took = [f"the run took {self.times()}"] if self.status != "running" else []
-        return "\n".join([*took, *lines, *more])
+            if id_:
+                return words.whole(id_)
+            took = [f"the run took {self.times()}"] if self.status != "running" else []
+            return "\n".join([*took, *words.all(_LISTED)])
 
     def cached(self) -> str:
         """Return what the cache knew of this run, and why it did not know the rest: a line for each."""
@@ -267,15 +259,9 @@ class Run:
 
     def disclosed(self) -> trace.Disclosure:
         """Return what left this machine: call by call of a model, to whom, and how much of what it was."""
-        progress = self.progress
-        told = [trace.disclosed(call) for call in list(progress.calls.values())]
-        asked = {progress.tasks[each.task].tool for each in told if each.task in progress.tasks}
-        tools: Counter[str] = Counter()
-        for id_, spans in list(progress.spans.items()):
-            tool = self.settings.tools.get(progress.tasks[id_].tool)
-            if tool is not None and tool.provider and tool.name not in asked and not isinstance(tool, LanguageTool):
-                tools[tool.name] += len(spans)
-        return trace.Disclosure(told, tools)
+        tools = self.settings.tools.values()
+        senders = {tool.name for tool in tools if tool.provider and not isinstance(tool, LanguageTool)}
+        return trace.disclosure(self.progress, senders)
 
     def id_of(self, name: str) -> str:
         """Return the id of a task, by its variable or its id; raises KeyError if there is no such task.
@@ -347,25 +333,7 @@ class Run:
         """
         import pandas as pd  # noqa: PLC0415 - an extra
 
-        progress, began, rows = self.progress, self.at, []
-        asked: dict[str, list[trace.ModelCall]] = {}
-        for call in list(progress.calls.values()):
-            asked.setdefault(call.task, []).append(call)
-        for id_, task in list(progress.tasks.items()):
-            tried, end = progress.spans.get(id_, []), progress.ends.get(id_)
-            span = tried[-1] if tried and task.kind != "fanout" else None
-            calls = asked.get(id_, [])
-            cost = trace.cost_of(calls)
-            rows.append({
-                "task": id_, "kind": task.kind, "tool": task.tool, "state": progress.states[id_],
-                "ready": span and span.ready, "started": span and span.started, "ended": span and span.ended,
-                "tokens": cost.usage.tokens, "outcome": end and end.outcome,
-                "at": began + timedelta(seconds=span.started) if began and span else None,
-                "model": ", ".join(dict.fromkeys(f"{call.provider}:{call.model}" for call in calls)),
-                "cost": cost.dollars,
-                "how": end.how if end and end.how != "inline" else "",
-            })  # fmt: skip
-        return pd.DataFrame(rows)
+        return pd.DataFrame(trace.rows_of(self.progress))
 
     def visualize(self, engine: Engine = "auto", *, times: bool = True) -> Picture:
         """Return the picture of its tasks, with states and hover texts: it shows itself anywhere, and has `save`.

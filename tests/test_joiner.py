@@ -9,7 +9,7 @@ import pytest
 from compiler_nb import Compiler, tool
 from compiler_nb.errors import BadRequest, ModelError, ModelRefused
 from compiler_nb.events import Log, ModelStarted
-from compiler_nb.joiner import EXAMPLE, ask_for_decision, join
+from compiler_nb.joiner import EXAMPLE, Findings, ask_for_decision, join
 from compiler_nb.models.base import Chunk, estimate_tokens
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.scripted import ScriptedModel
@@ -22,7 +22,9 @@ def ask(reply, results=None, failures=None, **options):
     """Ask a joiner that says `reply`; return its decision and the request."""
     model = reply if hasattr(reply, "stream") else ScriptedModel({"joiner": reply})
     log = Log("r")
-    decision = asyncio.run(join(Calls(log.emit), model, "Which is warmer?", results or {}, failures or {}, **options))
+    how = {name: options.pop(name) for name in ("prompt", "brief", "free") if name in options}
+    found = Findings(question="Which is warmer?", results=results or {}, failures=failures or {}, **options)
+    decision = asyncio.run(join(Calls(log.emit), model, found, **how))
     return decision, log
 
 
@@ -208,9 +210,8 @@ def test_equal_rounds_have_equal_messages():
     class Thing:
         pass
 
-    first, second = (
-        ask_for_decision("s", "q", {"a": {"x", "y", "z"}, "b": Thing(), "c": (i for i in ())}, {}) for _ in range(2)
-    )
+    results = ({"a": {"x", "y", "z"}, "b": Thing(), "c": (i for i in ())} for _ in range(2))
+    first, second = (ask_for_decision("s", Findings(question="q", results=each, failures={})) for each in results)
     assert first == second
 
 

@@ -36,7 +36,7 @@ def figures_of(run: Run, rounds: Sequence[Sequence[Task]]) -> Figures:
     shapes = [_shape(tasks) for tasks in rounds]
     return Figures(
         tasks=sum(map(len, rounds)),
-        items=sum(count for _, count in list(progress.items_ended.values())),
+        items=sum(progress.tallies.items(id_).all for id_ in progress.tallies.fanouts),
         rounds=len(rounds),
         width=max((len(level) for found, _ in shapes for level in found), default=0),
         levels=sum(len(found) for found, _ in shapes),

@@ -11,7 +11,7 @@ from compiler_nb.drive.briefing import Briefing
 from compiler_nb.drive.ending import Stopped
 from compiler_nb.engine.session import Session
 from compiler_nb.events import AnswerFailed, AnswerRefused
-from compiler_nb.joiner import join
+from compiler_nb.joiner import Findings, join
 from compiler_nb.models.base import Model
 from compiler_nb.models.secret import mask
 from compiler_nb.outcome import Answer, Failure, Replan
@@ -28,7 +28,7 @@ from compiler_nb.text import cut
 
 TOOL_LINE: Final = 200
 """Characters of the line that tells the joiner of a tool."""
-AGAIN: Final = "to try that again: %compile rerun --failed, or compiler.rerun(run, failed=True)"
+AGAIN: Final = "to try it again and keep the rest: %compile rerun --failed, or compiler.rerun(run, failed=True)"
 
 
 Ending: TypeAlias = tuple[Answer | Replan, str]
@@ -132,7 +132,7 @@ class Decider:
         if error:
             raise Stopped("failed", f"the answer cannot be evaluated: {error}")
         if lost := self._lost(final, results):
-            raise Stopped("failed", "; ".join(map(self.briefing.end_of, lost)))
+            raise Stopped("failed", "; ".join([*map(self.briefing.end_of, lost), AGAIN]))
         return await self._answer(Answer(results), can_replan=can_replan)
 
     def _may_write(self, failures: Mapping[str, Any]) -> bool:
@@ -147,16 +147,19 @@ class Decider:
         own, wording, writing = self.settings.own_prompt("joiner"), self.settings.wording("joiner"), self.writing
         described = writing.choice.described  # of thousands of tools those that the planner was told of
         turns = writing.follow.turns if writing.follow is not None else ()
+        found = Findings(
+            question=self.order.question, results=results, failures=failures, instruction=final.instruction,
+            can_replan=can_replan, share=self.settings.share,
+            earlier=[round_.reason for round_ in self.run.rounds if round_.reason],
+            origins=self.briefing.calls({*results, *failures}),
+            tools=[cut(f"{each.signature}: {each.purpose}", TOOL_LINE) for each in described.values()],
+            wanted=self.order.answer_type,
+            talk=[(turn.question, turn.answer) for turn in turns if turn.answered],
+        )  # fmt: skip
         try:
             return await join(
-                writing.calls, joiner, self.order.question, results, failures,
-                instruction=final.instruction, can_replan=can_replan, share=self.settings.share,
-                earlier=[round_.reason for round_ in self.run.rounds if round_.reason],
-                origins=self.briefing.calls({*results, *failures}),
-                tools=[cut(f"{each.signature}: {each.purpose}", TOOL_LINE) for each in described.values()],
-                prompt=Prompt("joiner", own) if own else load_worded("joiner", wording),
-                brief=wording == "small" and not own, free=bool(own), wanted=self.order.answer_type,
-                talk=[(turn.question, turn.answer) for turn in turns if turn.answered],
+                writing.calls, joiner, found, prompt=Prompt("joiner", own) if own else load_worded("joiner", wording),
+                brief=wording == "small" and not own, free=bool(own),
             )  # fmt: skip
         except WrongAnswer as wrong:
             raise self._wrong(wrong, "the joiner was asked twice") from None

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from compiler_nb.errors import CompilerError, PlanError, RunFailed
-from compiler_nb.outcome import Status
+from compiler_nb.outcome import Cancelled, Status
 from compiler_nb.plan.plan import Plan
 from compiler_nb.run import Run
 from compiler_nb.text import describe_error
 
-CANCELLED: Final = "the run was cancelled"
+CANCELLED: Final = Cancelled().message
 
 
 @dataclass(eq=False)

@@ -32,7 +32,7 @@ def open_session(run: Run, past: Past, ask: Ask | None, main: PostToMain | None)
         approve=settings.approve, ask=ask, main=main, drop_failed=settings.drop_failed, bounds=settings.bounds,
     )  # fmt: skip
     if "pandas" in sys.modules:
-        _watch_tables(session, run)
+        _watch_tables(session)
     session.secrets = settings.secrets
     session.effects.ledger = Ledger(run.id, run.effects, wary=past.wary)
     session.recall = past.recall if past.parent or past.pins or past.follow else None
@@ -41,7 +41,7 @@ def open_session(run: Run, past: Past, ask: Ask | None, main: PostToMain | None)
     return session
 
 
-def _watch_tables(session: Session, run: Run) -> None:
+def _watch_tables(session: Session) -> None:
     """Warn of tools that change a table which is their argument."""
     from compiler_nb.engine.altered import watch_tables  # noqa: PLC0415 - only who has tables needs it
 
@@ -52,13 +52,13 @@ def _watch_tables(session: Session, run: Run) -> None:
             loop.call_soon_threadsafe(warn, id_, table, who, change)
 
     def warn(id_: str, table: Any, who: str, change: str) -> None:
-        if run.control.ended:  # a call that was given up may outlive its run, whose session is forgotten then
+        if not vars(session):  # it is forgotten: a call that was given up has outlived its run
             return
         inputs = (f"the input {name}" for name, value in session.inputs.items() if value is table)
         results = (f"the result {name}" for name, value in session.outcomes.items() if value is table)
         source = next(chain(inputs, results), "")
         hint = "other tasks may read the same table, so let the tool work on a copy (.copy())"
-        run.log.emit(Warned, id_, f"{who}{f' ({source})' if source else ''}: {change}; {hint}")
+        session.log.emit(Warned, id_, f"{who}{f' ({source})' if source else ''}: {change}; {hint}")
 
     session.runners = watch_tables(session.runners, tell)
 

@@ -108,6 +108,13 @@ def _columns(what: str, labels: list[Any]) -> Iterator[str]:
 # -------------------------------------------------------------------- calls
 
 
+class Who(NamedTuple):
+    """A call, as it is told of: what is called in its place must not hold the call, or neither would be freed."""
+
+    id: str
+    name: str
+
+
 class Altered:
     """Watches the tables among the arguments of one run's calls.
 
@@ -145,7 +152,7 @@ class Altered:
         return {f"{name}[{shorten_value(key, 30)}]": each for key, each in pairs if isinstance(each, self.kinds)}
 
     @contextlib.contextmanager
-    def watched(self, call: Call, tables: Mapping[str, Any]) -> Iterator[None]:
+    def watched(self, call: Who, tables: Mapping[str, Any]) -> Iterator[None]:
         """Compare tables before and after a call, and tell of those that were changed."""
         marks = {name: self._begin(call, table) for name, table in tables.items()}
         try:
@@ -154,7 +161,7 @@ class Altered:
             for name, (before, suspects) in marks.items():
                 self._end(call, name, before, suspects)
 
-    def _begin(self, call: Call, table: Any) -> tuple[Mark | None, set[str]]:
+    def _begin(self, call: Who, table: Any) -> tuple[Mark | None, set[str]]:
         suspects = {call.name}
         with self._lock, contextlib.suppress(Exception):  # of a class of the user's own
             before = mark(table)
@@ -166,7 +173,7 @@ class Altered:
             return before, suspects
         return None, suspects
 
-    def _end(self, call: Call, name: str, before: Mark | None, suspects: set[str]) -> None:
+    def _end(self, call: Who, name: str, before: Mark | None, suspects: set[str]) -> None:
         if before is None:
             return
         key, change = id(before.table), ""
@@ -196,7 +203,7 @@ class Watching:
         call.runner = self.runner
         if tables := self.altered.tables(call):
             guard = _guarded_coroutine if isinstance(self.runner, Coroutines) else _guarded
-            call.function = guard(self.altered, call, tables)
+            call.function = guard(self.altered, call.function, Who(call.id, call.name), tables)
         self.runner.start(call)
 
     def stop(self, call: Call) -> None:
@@ -212,9 +219,9 @@ class Watching:
         self.runner.close()
 
 
-def _guarded(altered: Altered, call: Call, tables: Mapping[str, Any]) -> Callable[..., Any]:
-    function = call.function
-
+def _guarded(
+    altered: Altered, function: Callable[..., Any], call: Who, tables: Mapping[str, Any]
+) -> Callable[..., Any]:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         with altered.watched(call, tables):
             return function(*args, **kwargs)
@@ -222,9 +229,9 @@ def _guarded(altered: Altered, call: Call, tables: Mapping[str, Any]) -> Callabl
     return guarded
 
 
-def _guarded_coroutine(altered: Altered, call: Call, tables: Mapping[str, Any]) -> Callable[..., Any]:
-    function = call.function
-
+def _guarded_coroutine(
+    altered: Altered, function: Callable[..., Any], call: Who, tables: Mapping[str, Any]
+) -> Callable[..., Any]:
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         with altered.watched(call, tables):
             return await function(*args, **kwargs)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias
 
 from compiler_nb.plan.task import Task, owner_of
@@ -21,6 +22,7 @@ from compiler_nb.plan.task import Task, owner_of
 Nature: TypeAlias = Literal["effect", "read", "pure"]
 """How a task deals with state: it changes it, it may read it, or neither."""
 _STRENGTH: Final = ("pure", "read", "effect")
+_FOLLOWS: Final = attrgetter("follows")
 
 
 def nature(task: Task, tools: Mapping[str, Any]) -> Nature:
@@ -68,8 +70,11 @@ def effects_of(tools: Mapping[str, Any] | None) -> Effects | None:
 
 def in_order(tasks: Iterable[Task], tools: Mapping[str, Any]) -> tuple[Task, ...]:
     """Return the tasks of a plan with what each follows if these are the tools."""
-    effects, kept = effects_of(tools), []
-    for task in tasks:
+    effects, given = effects_of(tools), tuple(tasks)
+    if effects is None and not any(map(_FOLLOWS, given)):
+        return given  # there is no order, so most plans are as they are
+    kept = []
+    for task in given:
         follows = effects.follows(task) if effects is not None else ()
         kept.append(task if follows == task.follows else replace(task, follows=follows))
     return tuple(kept)

@@ -110,7 +110,7 @@ class Past:
     def unheard(self, progress: Progress) -> list[str]:
         """Return the items to which the user gave values and that do not exist, of fan-outs whose items are known."""
         given = [id_ for id_, each in self.pins.items() if each.how in GIVEN and owner_of(id_)]
-        return [id_ for id_ in given if id_ not in progress.tasks and owner_of(id_) in progress.items_ended]
+        return [id_ for id_ in given if id_ not in progress.tasks and owner_of(id_) in progress.tallies.of]
 
     def _items_given(self, task: Task) -> list[list[Any]]:
         """Return the items of a fan-out to which the user gives values, with these."""

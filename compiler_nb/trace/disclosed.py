@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, overload
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ from compiler_nb.models.parts import in_part, shown_of, sizes_of
 from compiler_nb.models.providers import HAND, PROVIDERS
 from compiler_nb.plan.task import owner_of
 from compiler_nb.text import TIMES
+from compiler_nb.trace.progress import Progress
 from compiler_nb.trace.records import ModelCall
 
 LOCAL: Final = ("localhost", "::1", "0.0.0.0")  # noqa: S104 - a name for this machine, nothing listens
@@ -92,6 +93,18 @@ class Disclosure(Sequence[Disclosed]):
         called = [f"{name}, {count:,} call{'' if count == 1 else 's'}" for name, count in self.tools.items()]
         tools = [f"what tools themselves send is not known: {'; '.join(called)}"] if called else []
         return "\n".join([head, *(f"{each.call}. {each}" for each in self), *tools])
+
+
+def disclosure(progress: Progress, senders: Collection[str]) -> Disclosure:
+    """Return what left this machine in a run; senders: tools that ask a provider without telling us what."""
+    told = [disclosed(call) for call in list(progress.calls.values())]
+    # A tool whose calls of models are known is told of call by call.
+    known = {progress.tasks[each.task].tool for each in told if each.task in progress.tasks}
+    tools: Counter[str] = Counter()
+    for id_, spans in list(progress.spans.items()):
+        if (name := progress.tasks[id_].tool) in senders and name not in known:
+            tools[name] += len(spans)
+    return Disclosure(told, tools)
 
 
 def disclosed(call: ModelCall) -> Disclosed:

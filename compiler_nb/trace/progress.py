@@ -16,7 +16,6 @@ Theory of operation
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
@@ -67,10 +66,9 @@ from compiler_nb.outcome import (
     State,
     Status,
     Usage,
-    is_lost,
 )
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import JOIN, Task, is_part, line_of, owner_of
+from compiler_nb.plan.task import JOIN, Task, line_of, owner_of
 from compiler_nb.text import count_of
 from compiler_nb.trace.costs import Cost, Costs, cost_of, costs_of
 from compiler_nb.trace.readiness import Readiness
@@ -98,8 +96,7 @@ class Progress:
     By a task's id: tasks (in the order in which they came), states, born (seconds), round_of (the number of the round
     whose plan it first stood in), ends, spans (attempts; of a fan-out
     one, from its expansion on), identified (which side effect it is), holds, parks, retries (what is to be tried
-    again), warnings, printed (what its tool has printed), parked (the provider that it waits for), items_ended (of a
-    fan-out: how many have ended, of how many), items_lost (how many of those have no value).
+    again), warnings, printed (what its tool has printed), parked (the provider that it waits for).
     tallies: how many tasks and items are in which state;
     holding: the tasks that are held; busy: calls that hold a slot; names: the last task of each variable, in the
     last round that assigns it; changes: (id, what, at), see above.
@@ -140,8 +137,6 @@ class Progress:
         self.busy: dict[str, None] = {}
         self.parked: dict[str, str] = {}
         self.names: dict[str, str] = {}
-        self.items_ended: dict[str, tuple[int, int]] = {}
-        self.items_lost: dict[str, int] = {}
         self.changes: list[tuple[str, What, float]] = []
         self.readiness = Readiness(self.tasks, self.states)
         self.tallies = Tallies()
@@ -213,28 +208,20 @@ class Progress:
         If that was in an earlier run, these are 0.
         """
         with self.lock:
-            dropping = [id_ for id_, end in self.ends.items() if end.how == LEFT_OUT]
-            lost = Counter(owner_of(id_) for id_, state in self.states.items() if state != "done" and not is_part(id_))
-        return {id_: (lost[id_], self.items_ended.get(id_, (0, 0))[1]) for id_ in dropping}
+            items = {id_: self.tallies.items(id_) for id_, end in self.ends.items() if end.how == LEFT_OUT}
+        return {id_: (each.lost, each.all) for id_, each in items.items()}
 
     def counted(self) -> Counted:
         """Return how many tasks there are, have ended and have failed: what pages and last lines say."""
         with self.lock:
             tally, failed = self.tallies.of[""], self.tallies.failed
-            told = sum(self._fails_by_items(id_) for id_ in self.items_ended)
+            told = sum(self._fails_by_items(id_) for id_ in self.tallies.of)
             tasks = tuple(tally[state] for state in STATES)
             return Counted(tasks, tally["failed"] - told, failed.total(), len(self.busy))
 
     def _fails_by_items(self, id_: str) -> bool:
         end = self.ends.get(id_)
         return end is not None and type(end.outcome) is Failure and end.outcome.kind == "items"
-
-    def items_words(self, id_: str) -> str:
-        """Return how many items of a fan-out are done, and how many failed, in words; "" if it has none."""
-        tally = self.tallies.of.get(id_, Counter())
-        count, lost = tally.total(), tally["failed"] + tally["skipped"] + tally["cancelled"]
-        failed = f", {lost:,} failed" if lost else ""
-        return f"{tally['done']:,} of {count_of(count, 'item')} done{failed}" if count else ""
 
     @property
     def attempts(self) -> list[Span]:
@@ -261,7 +248,7 @@ class Progress:
         return f"{NOT_REPEATED}: {done[0]}{f', and {len(done) - 1:,} more' if done[1:] else ''}" if done else ""
 
     def _items_held(self, id_: str) -> list[str]:
-        return [each for each in self.holding if owner_of(each) == id_] if id_ in self.items_ended else []
+        return [each for each in self.holding if owner_of(each) == id_] if id_ in self.tallies.of else []
 
     @property
     def cost(self) -> Cost:
@@ -319,7 +306,6 @@ class Progress:
         fanout, at = event.task, event.at
         self._change(fanout, "running", at)
         self.spans[fanout] = [Span(fanout, event.attempt, at, at, None, "running")]
-        self.items_ended[fanout] = (0, sum(not is_part(item.id) for item in event.items))
         self.tallies.open(fanout)
         for item in event.items:
             self._note(item, event, ready=self.readiness.plan(item, ""))
@@ -394,9 +380,7 @@ class Progress:
         self._close_span(id_, at, event.state)
         self.retries.pop(id_, None)
         if id_ not in self.ends:  # or the user gave another value
-            self._count_item(id_, 1)
-            if event.state != "done":
-                self._count_lost(event, 1)
+            self.tallies.fail(event, 1)
         self.ends[id_] = event
         self._change(id_, event.state, at)
         if type(event.outcome) is Skipped and event.outcome.not_needed and id_ not in self.readiness.unneeded:
@@ -420,30 +404,14 @@ class Progress:
         end = self.ends.pop(id_, None)
         if end is None:
             return
-        self._count_item(id_, -1)
-        self._count_lost(end, -1)
-        if id_ in self.items_ended:  # a fan-out, which waits for some of its items again
+        self.tallies.fail(end, -1)
+        if id_ in self.tallies.of:  # a fan-out, which waits for some of its items again
             self._change(id_, "running", at)
             self.spans[id_][-1] = self.spans[id_][-1]._replace(ended=None, state="running")
         else:
             self._change(id_, "waiting", at)
         if self.readiness.revive(self.tasks[id_]):
             self._ready(id_, at)
-
-    def _count_item(self, id_: str, step: int) -> None:
-        owner = owner_of(id_)
-        if owner in self.items_ended and not is_part(id_):
-            ended, count = self.items_ended[owner]
-            self.items_ended[owner] = (ended + step, count)
-
-    def _count_lost(self, event: TaskEnded, step: int) -> None:
-        owner = owner_of(event.task)
-        if owner in self.items_ended and not is_part(event.task) and is_lost(event.outcome):
-            self.items_lost[owner] = self.items_lost.get(owner, 0) + step
-            # if a call of its chain failed, the item is skipped
-            own = type(event.outcome) is Skipped and line_of(event.outcome.cause) == event.task
-            if own or event.state == "failed":
-                self.tallies.failed[owner] += step
 
     def _close_span(self, id_: str, at: float, state: State, error: str = "") -> None:
         self.busy.pop(id_, None)

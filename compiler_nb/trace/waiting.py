@@ -9,6 +9,7 @@ from compiler_nb.events import EQUAL, ModelWaits, TaskEnded
 from compiler_nb.outcome import CACHED, ENDED, LEFT_OUT, NOT_REPEATED, PINNED, SET, Failure, Skipped, is_followed
 from compiler_nb.plan.expression import spell
 from compiler_nb.plan.short import named_in
+from compiler_nb.plan.task import owner_of
 from compiler_nb.text import cut, seconds_text, wait_text
 from compiler_nb.trace.progress import Progress
 from compiler_nb.trace.readiness import ITEM, ITEMS, TWIN
@@ -89,6 +90,17 @@ class Words:
         told = self._turn(id_)
         self._short = False
         return told
+
+    def all(self, most: int) -> list[str]:
+        """Return a line for each task that has not ended, after what the roles wait for; if all have, for each line.
+
+        most: lines of tasks; the others are counted.
+        """
+        states = self.progress.states
+        waiting = [id_ for id_, state in states.items() if state not in ENDED]
+        shown = waiting or [id_ for id_ in states if not owner_of(id_)]
+        more = [f"… {len(shown) - most:,} more"] if len(shown) > most else []
+        return [*self.roles(), *(f"{id_}: {self.whole(id_)}" for id_ in shown[:most]), *more]
 
     def roles(self, *, left: bool = True) -> list[str]:
         """Return what the planner and the joiner wait for, if they do; left: with the seconds that are left."""
@@ -238,7 +250,7 @@ class Words:
         tried = self.progress.spans[id_]
         if tried[-1].attempt > 1:
             parts.append(f"attempt {tried[-1].attempt}")
-        if items := self.progress.items_words(id_):
+        if items := str(self.progress.tallies.items(id_)):
             parts.append(items)
         wait = self._paused(id_)
         told = ", ".join(parts) + self._asking(id_)

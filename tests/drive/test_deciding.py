@@ -44,9 +44,9 @@ def test_a_literal_alone_is_an_answer():
 @pytest.mark.parametrize(
     ("last", "error"),
     [
-        ("join(a, b)", "b failed: LookupError: no 1"),
-        ("join(b)", "b failed: LookupError: no 1"),
-        ("join(c)", "c was skipped because b failed: LookupError: no 1"),
+        ("join(a, b)", f"b failed: LookupError: no 1; {AGAIN}"),
+        ("join(b)", f"b failed: LookupError: no 1; {AGAIN}"),
+        ("join(c)", f"c was skipped because b failed: LookupError: no 1; {AGAIN}"),
         ("join(a)", ""),
         ("join()", ""),
     ],
@@ -60,11 +60,8 @@ def test_join_without_a_joiner_fails_with_what_it_names(last, error):
 def test_join_without_a_joiner_fails_if_nothing_succeeded():
     """Nothing is no answer, and the error says what became of each task."""
     found = run(planner_of("a = fail(1)\nb = fail(2)\njoin()\n"))
-    assert (found.status, found.answer, found.error) == (
-        "failed",
-        None,
-        "a failed: LookupError: no 1; b failed: LookupError: no 2",
-    )
+    assert (found.status, found.answer) == ("failed", None)
+    assert found.error == f"a failed: LookupError: no 1; b failed: LookupError: no 2; {AGAIN}"
 
 
 WRONG = 'a = get(1)\nanswer(a["max"])\n'

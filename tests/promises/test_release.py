@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
@@ -142,6 +143,25 @@ def test_a_run_that_nobody_holds_frees_its_values_at_once(name: str) -> None:
         return count
 
     assert asyncio.run(main()) == 0
+
+
+def test_a_run_that_nobody_holds_frees_its_inputs_at_once() -> None:
+    """What an input was when the run began is known as long as the run is held, and no longer."""
+    tables: list[weakref.ref[pd.DataFrame]] = []
+
+    async def main() -> None:
+        table = pd.DataFrame({"a": [1, 2]})
+        tables.append(weakref.ref(table))
+        run = await Compiler(None, TOOLS).execute("a = use(x)\nanswer(a)", inputs={"x": table})
+        table["b"] = 1
+        assert run.has_changed("x")
+
+    async def outside() -> bool:
+        await main()
+        await asyncio.sleep(0)
+        return tables[0]() is None
+
+    assert asyncio.run(outside())
 
 
 def test_a_run_with_replans_and_a_joiner_frees_its_values_at_once() -> None:

@@ -7,9 +7,10 @@ from collections import Counter
 import pytest
 
 from compiler_nb import Compiler, tool
-from compiler_nb.outcome import STATES
+from compiler_nb.outcome import ENDED, STATES
 from compiler_nb.plan.task import is_part, owner_of
 from compiler_nb.trace import Progress
+from compiler_nb.trace.tallies import Items
 
 
 @tool(retries=1)
@@ -42,6 +43,8 @@ def test_after_each_event_the_counts_are_those_of_the_states(plan):
             mine = [id_ for id_ in needed if owner_of(id_) == owner and not (owner and is_part(id_))]
             counts = Counter(progress.states[id_] for id_ in mine)
             assert progress.tallies.by_state(owner) == [counts[state] for state in STATES]
+            ended = sum(counts[state] for state in ENDED)
+            assert progress.tallies.items(owner) == Items(len(mine), ended, counts["done"])
     counted = progress.counted()
     assert counted.ended == counted.all == sum(progress.tallies.by_state(""))
     assert counted.busy == 0
@@ -59,3 +62,10 @@ def test_a_task_that_is_given_a_value_has_not_failed_anymore():
     run = Compiler(None, [shaky]).execute_sync("xs = [shaky(n) for n in range(2)]\njoin()")
     again = Compiler(None, [shaky]).rerun_sync(run, overrides={"xs": [0, 1]})
     assert (run.progress.counted()[1:3], again.progress.counted()[1:3]) == ((0, 1), (0, 0))
+
+
+def test_items_are_told_in_words():
+    """How many there are and have a value; one without a value is counted only if there is one."""
+    assert [str(each) for each in (Items(), Items(1_200, 5, 4), Items(3, 3, 3))] == [
+        "", "4 of 1,200 items done, 1 failed", "3 of 3 items done",
+    ]  # fmt: skip

@@ -92,7 +92,8 @@ class Untold:
 
     def news(self, changes: Iterable[StateChange]) -> dict[str, Numbers]:
         """Return the numbers of the fan-outs for which the page knows others, after changes of items."""
-        self._stale |= {owner_of(id_) for id_, _, _ in changes} & self.progress.items_ended.keys()
+        owners = {owner_of(id_) for id_, _, _ in changes}
+        self._stale |= owners.intersection(self.progress.tallies.fanouts)
         numbers = {id_: (self.progress.tallies.by_state(id_), self.unseen[id_]) for id_ in self._stale}
         new = {id_: each for id_, each in numbers.items() if each != self._known.get(id_)}
         self._stale.clear()

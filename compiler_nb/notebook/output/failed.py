@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from compiler_nb.drive.deciding import AGAIN
 from compiler_nb.errors import RunFailed
 from compiler_nb.models.secret import mask
 from compiler_nb.notebook.output.errors import shortened
 from compiler_nb.outcome import Failure
-from compiler_nb.plan.task import owner_of
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, cut, visible_lines
 from compiler_nb.tracebacks import caused, foreign, place_of
@@ -46,10 +46,10 @@ def run_failed(run: Run, told: str) -> RunFailed:
     if cause is not None:
         error = caused(error, cause)
         lines.append(DEBUG)
-    lost = sum(run.progress.items_lost.get(id_, 0) for id_ in run.failures if not owner_of(id_))
+    lost = sum(run.progress.tallies.items(id_).lost for id_ in run.failures)
     asked = [call.role for call in run.progress.calls.values() if not call.task]
     if asked and run.rounds[-1].problems:  # lines are counted in a text that the cell may not show
         lines.append(f"%compile prompt {asked[-1]} shows what the planner was asked, and the plan that it wrote")
-    if lost:
+    if lost and AGAIN not in told:
         lines.append(f"%compile rerun --failed runs again what failed, {count_of(lost, 'item')}, and keeps the others")
     return shortened(error, *lines)

@@ -126,7 +126,7 @@ def _table(run: Run) -> str:
     costs = {id_: cost.money for id_, cost in progress.costs.tasks.items() if cost.money}
     return plan_text(
         shown_plan(plain_tasks(run), run.plan), progress.states, progress.outcomes, progress.given, costs,
-        items={id_: progress.items_words(id_) for id_ in list(progress.items_ended)},
+        items={id_: str(progress.tallies.items(id_)) for id_ in progress.tallies.fanouts},
     )  # fmt: skip
 
 
