@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from compiler_nb.drive import Drive, plan_of
 from compiler_nb.engine.background import WAITS, waiting
 from compiler_nb.engine.cluster.engine import DaskEngine
 from compiler_nb.engine.effects.approval import Ask
+from compiler_nb.engine.off_loop import off_loop
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.events import Listener, Log
 from compiler_nb.models.base import Model
@@ -142,7 +142,7 @@ class Compiler(ManyRuns):
         history): its results are read by name, and not computed again. Raises NoModel if no model is set, ValueError if
         `answer_type` is no type, HistoryError if there is no such run.
         """
-        old = await asyncio.to_thread(self.recall, after) if after is not None else None
+        old = await off_loop(self.recall, after) if after is not None else None
         order = self.order(question, inputs=inputs, answer_type=answer_type, after=old)
         return await self._perform(order, on_event)
 
@@ -164,7 +164,7 @@ class Compiler(ManyRuns):
         runs, and its side effects, and those of its lineage, are not repeated. overrides: values of tasks, which do not
         run. answer_type: as for `run`. Raises KeyError if there is no such task.
         """
-        old = await asyncio.to_thread(self.recall, source) if source is not None else None
+        old = await off_loop(self.recall, source) if source is not None else None
         order = self.order(question, plan=plan, inputs=inputs, source=old, overrides=overrides, answer_type=answer_type)
         return await self._perform(order, on_event)
 
@@ -192,7 +192,7 @@ class Compiler(ManyRuns):
         RunClaimed if another run goes on with it; take: even so, if that run's process is on another host, which cannot
         be asked. answer_type: as for `run`; defaults to the run's own.
         """
-        old = await asyncio.to_thread(self.recall, run)
+        old = await off_loop(self.recall, run)
         return await self._perform(self.order_resumed(old, inputs, take=take, answer_type=answer_type), on_event)
 
     async def rerun(
@@ -213,7 +213,7 @@ class Compiler(ManyRuns):
         tasks, which do not run, while those that depend on them do; inputs, take, answer_type: as for `resume`;
         on_event: as for `run`. Raises KeyError if there is no such task, RunClaimed as `resume` does.
         """
-        old = await asyncio.to_thread(self.recall, run)
+        old = await off_loop(self.recall, run)
         order = self.order_again(
             old, start, overrides, failed=failed, inputs=inputs, take=take, answer_type=answer_type
         )

@@ -45,3 +45,18 @@ def test_without_threads_it_is_done_here(monkeypatch):
     assert asyncio.run(count_many()).answer == len(MANY)
     with pytest.raises(RuntimeError, match=r"^there are no threads here to wait on: write `await`"):
         Compiler(tools=[count]).execute_sync("n = count([])\nanswer(n)\n")
+
+
+def test_without_threads_a_run_is_gone_on_with(monkeypatch):
+    """An earlier run is looked up on the loop: a rerun, and an edited plan."""
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    compiler = Compiler(tools=[count])
+
+    async def go_on():
+        first = await compiler.execute("n = count([1, 2])\nanswer(n)\n")
+        again = await compiler.rerun(first)
+        edited = await compiler.execute("n = count([1, 2])\nanswer(n + 1)\n", source=again)
+        return [run.answer for run in (first, again, edited)]
+
+    assert asyncio.run(go_on()) == [2, 2, 3]
