@@ -282,19 +282,21 @@ def test_a_tool_that_changes_what_it_reads_is_never_taken_from_the_cache(path):
 @pytest.mark.slow
 def test_an_argument_that_changes_while_the_tool_runs_is_not_kept_under(path):
     """The value is of neither content for certain."""
-    rows = [1]
+    rows, begun, grown = [1], threading.Event(), threading.Event()
 
     @tool(pure=True)
     def total(values: Any) -> int:
         """Add them up, slowly."""
-        time.sleep(0.1)
+        begun.set()
+        grown.wait(60)
         return sum(values)
 
     @tool
     def grow(values: Any) -> int:
         """Change an argument of another call."""
-        time.sleep(0.03)
+        begun.wait(60)
         values.append(2)
+        grown.set()
         return len(values)
 
     with History(path) as history:

@@ -11,6 +11,8 @@ from compiler_nb.drawing import rows
 from compiler_nb.drawing.layout import GAP_DOWN, HEAD_LINE, PAGE, lay_out
 from tests.support.pictures import boxes, overlapping, random_graph
 
+COVERS = ("rows.py",)
+
 graphs = st.builds(
     lambda count, share, seed: random_graph(count, int(share * (count - 1)), seed, window=8),
     st.integers(2, 25), st.floats(0.2, 1.0), st.integers(0, 10_000),

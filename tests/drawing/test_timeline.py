@@ -12,7 +12,7 @@ from compiler_nb.outcome import STATES
 from compiler_nb.trace import Link, ModelCall, Span
 from tests.support.pictures import HOSTILE, call, coasts, read, shown
 
-COVERS = ("chart.py", "rows.py")
+COVERS = ("chart.py",)
 
 SPACE = "{http://www.w3.org/2000/svg}"
 COASTS = [

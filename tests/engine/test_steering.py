@@ -360,6 +360,50 @@ def test_a_done_task_is_given_another_value_until_something_reads_it():
     assert (progress.ends["a"].outcome, progress.ends["a"].how) == (7, SET)
 
 
+AFTERWARDS = "when the run has ended: %compile rerun run"
+
+
+@pytest.mark.parametrize(
+    ("program", "at", "id_", "reader"),
+    [
+        ("a = nap(1, 1)\nb = frail('b', a)\nlong = nap(9)\n", 3, "a", "b"),  # though it has failed
+        (
+            "a = nap(1, 1)\nb = nap(9, 1)\nx = nap(b, 1) if a > 0 else nap(b, 2)\n",
+            2,
+            "a",
+            "x.1",
+        ),  # its branch is chosen
+        ("a = nap(1, 1)\nx = nap(5, 1) if a > 0 else nap(5, 2)\n", 2, "a", "x.1"),
+        ("f = [nap(1, x) for x in range(2)]\nlong = nap(9)\n", 3, "f[0]", "f"),
+    ],
+)
+def test_a_value_that_was_read_is_not_changed(program, at, id_, reader):
+    """Whatever has become of its reader, which may not have begun, but gone this way because of it."""
+    _, refused = story(program, (at, "set", id_, 0), broken=["b"])
+    [why] = refused
+    assert why.startswith(f"{id_} cannot be given another value: {reader} has read it")
+
+
+def test_the_value_of_an_item_is_changed_while_its_fanout_waits_for_the_others():
+    """What reads the fan-out gets the new one."""
+    session, refused = story("f = [nap(x, x) for x in [1, 5]]\ng = sum(f)\n", (3, "set", "f[0]", 7))
+    assert (values(session)["g"], refused) == (12, [])
+
+
+@pytest.mark.parametrize(
+    ("program", "id_", "stands"),
+    [
+        ("b = nap(5)\na = nap(1)\n", "a", "ready, and waits for a slot"),
+        ("b = nap(5)\na = nap(1, b)\n", "a", "waiting for what it needs"),
+        ("f = [nap(1, x) for x in range(2)]\nb = nap(9)\n", "f", f"done; {AFTERWARDS} --start f"),
+    ],
+)
+def test_what_has_not_begun_or_is_done_is_not_tried_again(program, id_, stands):
+    """It says how the task stands."""
+    _, refused = story(program, (3, "retry", id_), max_concurrency=1)
+    assert refused == [f"{id_} cannot be tried again: it is {stands}"]
+
+
 def test_an_item_is_given_a_value():
     """A failed one, and one that runs."""
     program = "f = [frail(x) for x in ['a', 'b']]\ng = len(f)\nlong = nap(9)\n"
@@ -373,6 +417,26 @@ def test_a_fanout_is_given_a_value_as_a_whole(at, broken):
     program = "f = [frail(x) for x in ['a', 'b']]\ng = len(f)\nlong = nap(9)\n"
     session, _ = story(program, (at, "set", "f", [1, 2, 3]), broken=broken)
     assert (values(session)["f"], values(session)["g"]) == ([1, 2, 3], 3)
+
+
+def test_a_fanout_that_was_given_a_value_is_read_as_that_by_later_plans():
+    """Not its items, which have ended without values of their own."""
+
+    async def main():
+        async with opened(TOOLS) as session:
+            program = "f = [frail(x) for x in ['a', 'b']]\ng = nap(1, f[1])\nh = [nap(1, x) for x in f]\n"
+            first, *later = Plan.parse(program, tools=session.tools)
+            session.add(first)
+            await asyncio.sleep(0.5)
+            Steering(session).set("f", [10, 20])
+            await session.drained()
+            for task in later:
+                session.add(task)
+            await session.drained()
+            return session
+
+    session = run_virtually(main())
+    assert (values(session)["g"], values(session)["h"]) == (20, [10, 20])
 
 
 def test_a_fanout_whose_items_are_read_one_by_one_is_not_given_a_value_as_a_whole():

@@ -31,7 +31,7 @@ from compiler_nb.tool import Toolbox
 from compiler_nb.trace import Exchange
 from tests.support.local import real_model
 
-COVERS = ("llama.py", "llama_process.py", "local.py")
+COVERS = ("llama.py", "llama_process.py")
 HELLO = Request("worker", ({"role": "user", "content": "Say hello."},))
 ROOT = Path(__file__).resolve().parent.parent.parent
 ENDS = 3.0

@@ -22,7 +22,7 @@ from compiler_nb.tool import tool
 from tests.support import published
 from tests.support.expressions import error_of, parse, same, value_of
 
-COVERS = ("columns.py", "fields.py", "growth.py", "idioms.py", "patterns.py")
+COVERS = ("columns.py", "fields.py", "growth.py", "idioms.py")
 pandas = pytest.importorskip("pandas")
 numpy = pytest.importorskip("numpy")
 NAN = float("nan")

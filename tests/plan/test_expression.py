@@ -12,6 +12,8 @@ from tests.plan.test_evaluate import SAME
 from tests.support.expressions import NAMES, parse, random_expression
 from tests.support.scale import seed, times
 
+COVERS = ("tree.py",)
+
 
 @pytest.mark.parametrize("text", SAME)
 def test_a_tree_that_is_spelled_can_be_read_again(text):

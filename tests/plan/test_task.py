@@ -6,8 +6,6 @@ import pytest
 
 from compiler_nb.plan.task import Task, is_part, item_id, owner_of, part_id
 
-COVERS = ("tree.py",)
-
 
 def test_the_id_of_an_item_shows_its_key_and_how_often_it_came():
     """A key that shows like an earlier one is counted; a chain numbers its calls."""

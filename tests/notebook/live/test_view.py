@@ -267,15 +267,24 @@ def test_a_view_of_a_run_that_goes_on_catches_up_and_follows():
     """`run.view()` in another cell, while the run is in the background."""
 
     async def perform():
-        run, work = begin(Compiler(None, [nap]), "", plan="a = nap(1)\nb = nap(a, wait=0.1)\nanswer(b)")
+        begun, go = asyncio.Event(), asyncio.Event()
+
+        @tool
+        async def held(x: int) -> int:
+            """Return it once somebody looks."""
+            begun.set()
+            await go.wait()
+            return x
+
+        run, work = begin(Compiler(None, [nap, held]), "", plan="a = nap(1)\nb = held(a)\nanswer(b)")
         task = asyncio.create_task(work)
-        await asyncio.sleep(0.06)
-        view = View(run, "own", Wire).follow()
-        await task
-        for _ in range(50):
-            if view.widget.page.facts["footer"]:
-                break
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(60):
+            await begun.wait()
+            view = View(run, "own", Wire).follow()
+            go.set()
+            await task
+            while not view.widget.page.facts["footer"]:  # noqa: ASYNC110 - a page tells nobody
+                await asyncio.sleep(0.005)
         return view.widget.page
 
     page = asyncio.run(perform())

@@ -6,9 +6,6 @@ import time
 
 from tests.support.shell import told
 
-COVERS = ("approve.py",)
-
-
 SLOW = """
 import asyncio
 from compiler_nb import tool
