@@ -46,7 +46,7 @@ class Example(NamedTuple):
 def example_of(run: Run, name: str = "") -> Example:
     """Return the example that a run makes: its plan, and its question with @name for each variable that the plan reads.
 
-    Raises OptionError if it has no question or no whole plan, or the name is none.
+    Raises OptionError if it has no question or no whole plan, or if this cannot be a name.
     """
     if name and not _NAME.fullmatch(name):
         raise OptionError(

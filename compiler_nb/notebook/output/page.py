@@ -13,7 +13,7 @@ from compiler_nb.notebook.output import plans, values
 FLAT: Final = 60_000
 """A longer picture (in characters) is not repeated as an image; its table stands in for it."""
 LEAST: Final = 0.7
-"""How small a picture is shown at least, where a page has little room."""
+"""The smallest scale at which a picture is shown, if a page has little room."""
 _STYLE: Final = (
     ".cnb-out{line-height:1.45;max-width:1900px;container:cnb-out/inline-size}.cnb-out p{margin:.35em 0}"
     ".cnb-out>:not(.cnb-sides){max-width:1100px}"

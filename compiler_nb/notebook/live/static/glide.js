@@ -2,7 +2,7 @@
 
 /** @typedef {{x: number, y: number}} Point */
 
-/** With more boxes than this none glides: no eye could follow, and the page would be too slow. */
+/** If there are more boxes than this, they do not glide: no eye could follow, and the page would be too slow. */
 export const MOST_GLIDES = 60;
 const PACE = { duration: 250, easing: "cubic-bezier(.3,0,.2,1)" };
 
