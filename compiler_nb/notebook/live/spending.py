@@ -34,7 +34,7 @@ class Spending:
 
     @staticmethod
     def settle() -> None:
-        """Wait for the price list; not to be called on the run's loop, which it would hold up."""
+        """Wait for the price list; never on the run's loop, which it would hold up."""
         prices.load()
 
     def news(self, progress: Progress, numbers: Mapping[str, int]) -> dict[str, Any]:

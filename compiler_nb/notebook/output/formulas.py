@@ -59,6 +59,6 @@ def undoubled(tex: str) -> str:
 
 
 def formula_html(tex: str, *, block: bool = False) -> str:
-    """Return a formula as HTML that the page's own renderer typesets, and that shows its source if the page has none."""
+    """Return a formula as HTML that the page's own renderer typesets; without one it shows its source."""
     mark = "$$" if block else "$"
     return f'<span class="mathjax_process tex2jax_process">{mark}{escape(tex)}{mark}</span>'

@@ -43,7 +43,7 @@ def shared_values(verb: str, options: Mapping[str, str]) -> dict[str, Any]:
 
 
 def run_of(desk: Desk, words: list[str]) -> Run:
-    """Return the run that the first word names; the last run if there is none. Raises OptionError if there is no such run."""
+    """Return the run that the first word names, or the last run. Raises OptionError if there is no such run."""
     return find_run(desk, words[0] if words else "-1")
 
 
