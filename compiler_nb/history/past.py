@@ -63,9 +63,9 @@ def resumed(old: Run, tools: Mapping[str, Any], inputs: Mapping[str, Any], effec
     keys = Keys({**past.keys.tools, **hash_tools(old.settings.tools)}, hash_inputs(old.inputs, old.order.input_hashes))
     again, known = _to_run_again(old, past.rounds, tools), _known(old)
     for task in old.progress.tasks.values():
-        key = keys.add(task)
+        key = _key(keys, task, tools)
         if key is not None and task.id not in again:
-            past.known[key].append(known(task.id, ADOPTED))
+            past.known[key].append(known(task.id, ADOPTED)._replace(read_as=keys.by_id[task.id] or ""))
     return Order(question=old.question, inputs=given, past=past)
 
 
@@ -93,7 +93,7 @@ def taken_over(
     given, outcomes = old.progress.given, old.progress.outcomes
     within = _items_given(given, outcomes)
     for task in old.progress.tasks.values():
-        key = keys.add(task)
+        key = _key(keys, task, tools)
         outcome = outcomes.get(task.id, CANCELLED)
         if task.id in given or task.id in within:  # a value of the user's is not what the plan says
             _give(keys, task.id, outcome, within.get(task.id, []))
@@ -101,22 +101,30 @@ def taken_over(
             if task.kind == "call" and not task.owner and nature(task, tools) != "effect":
                 lost[key] = known(task.id, ADOPTED)
         elif key is not None and not is_a(outcome, NOT_DONE):
-            past.known[key].append(known(task.id, ADOPTED))
+            past.known[key].append(known(task.id, ADOPTED)._replace(read_as=keys.by_id[task.id] or ""))
             if owner := keys.by_id.get(task.owner):
                 past.items.setdefault(owner, {}).setdefault(key, []).append(past.known[key][-1])
     for key in set(filter(None, keys.by_id.values())) & old.order.past.items.keys() - past.items.keys():
         past.items[key] = old.order.past.items[key]  # it was taken over whole
         for item, found in past.items[key].items():
             past.known[item].extend(found)
-    for key in lost.keys() - _needed(plan, past, lost):
+    for key in lost.keys() - _needed(plan, past, lost, tools):
         past.known[key].append(lost[key])
     return past
 
 
-def _needed(plan: Plan, past: Past, lost: Collection[str]) -> set[str]:
+def _key(keys: Keys, task: Task, tools: Mapping[str, Tool]) -> str | None:
+    """Return a task's key; calls that may return another value each time are told apart for those that read them."""
+    key = keys.add(task)
+    if task.kind == "call" and nature(task, tools) != "pure":
+        keys.tell_apart(task.id)
+    return key
+
+
+def _needed(plan: Plan, past: Past, lost: Collection[str], tools: Mapping[str, Tool]) -> set[str]:
     """Return the keys of values that were not stored and are needed: read by the last line, or by a task that runs."""
     keys = past.fresh().keys or Keys({}, {})
-    of = {task.id: keys.add(task) or "" for task in plan}
+    of = {task.id: _key(keys, task, tools) or "" for task in plan}
     runs = [task for task in plan if of[task.id] not in past.known and of[task.id] not in lost]
     ahead, needed = [*_values_read(plan.final, of), *(id_ for task in runs for id_ in task.dependencies)], set[str]()
     while ahead:

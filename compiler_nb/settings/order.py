@@ -40,11 +40,15 @@ class Claim(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """How a task ended in an earlier run, how that came to be known, and the side effects that this was."""
+    """How a task ended in an earlier run, how that came to be known, and the side effects that this was.
+
+    read_as: the key by which those that read it know it, "" if that is its own.
+    """
 
     outcome: Any
     how: str = ADOPTED
     effects: tuple[Place, ...] = ()
+    read_as: str = ""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -99,6 +103,8 @@ class Past:
                 self.keys.mix(task.id, given)
         if found is None and key is not None and self.known.get(key):
             found = self.known[key].popleft()
+            if self.keys is not None and found.read_as:
+                self.keys.by_id[task.id] = found.read_as
         if found is None and self.tools:
             kind = nature(task, self.tools)
             self._is_moved = self._is_moved or kind == "effect"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ class Keys:
     def __init__(self, tools: Mapping[str, str], inputs: Mapping[str, str | None]) -> None:
         self.tools, self.inputs = tools, inputs
         self.by_id: dict[str, str | None] = {}
+        self._equal: Counter[str] = Counter()
 
     def fresh(self) -> Keys:
         """Return keys of the same tools and inputs, without tasks."""
@@ -39,6 +41,14 @@ class Keys:
         with contextlib.suppress(Exception):  # what has no hash, or cannot be looked at, equals nothing else
             self.by_id[task.id] = self._key(task)
         return self.by_id[task.id]
+
+    def tell_apart(self, id_: str) -> None:
+        """Note that a task may have another value than equal ones: what reads it is not what reads one of those."""
+        key = self.by_id[id_]
+        if key is not None:
+            self._equal[key] += 1
+            if self._equal[key] > 1:
+                self.by_id[id_] = f"{key} #{self._equal[key]}"
 
     def give(self, id_: str, value: Any) -> None:
         """Note that a task is not performed but has a value: the keys of what reads it are made from that value."""

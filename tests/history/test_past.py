@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -531,9 +532,27 @@ def test_a_whole_plan_is_run_again(finished):
     assert len(desk.calls) == 7
 
 
-def test_what_reads_a_further_call_like_a_known_one_is_new():
-    """An edited plan asks twice for what was asked for once: the second price is another, and what is made of it."""
-    prices = iter(range(10))
+PRICES = "a = price('X')\nb = price('X')\nc = twice(b)\nanswer([a, b, c])"
+
+
+@pytest.mark.parametrize(
+    ("first", "edited", "answers"),
+    [
+        # asked twice for what was asked for once: the second price is another, and so is what is made of it
+        (
+            "a = price('X')\nb = twice(a)\nanswer([a, b])",
+            "a = price('X')\nnow = price('X')\nc = twice(now)\nb = twice(a)\nanswer([a, b, now, c])",
+            [[1, 2], [1, 2, 2, 4]],
+        ),
+        # the first of two is gone: the other gets its price, so what was made of its own is made again
+        (PRICES, "b = price('X')\nc = twice(b)\nanswer([b, c])", [[1, 2, 4], [1, 2]]),
+        (PRICES, "a = price('X')\nb = price('X')\nd = twice(a)\nc = twice(b)\nanswer([a, b, c, d])",
+         [[1, 2, 4], [1, 2, 4, 2]]),
+    ],
+)  # fmt: skip
+def test_what_is_taken_over_of_equal_calls_belongs_together(first, edited, answers):
+    """Each price is of another moment, and what is made of a price is made of the one that the run shows."""
+    prices, calls = itertools.count(1), []
 
     @tool
     async def price(name: str) -> int:
@@ -543,9 +562,10 @@ def test_what_reads_a_further_call_like_a_known_one_is_new():
     @tool
     async def twice(x: int) -> int:
         """Double it."""
+        calls.append(x)
         return 2 * x
 
     compiler = Compiler(None, [price, twice])
-    old = compiler.execute_sync("a = price('X')\nb = twice(a)\nanswer([a, b])")
-    edited = "a = price('X')\nnow = price('X')\nc = twice(now)\nb = twice(a)\nanswer([a, b, now, c])"
-    assert (old.answer, compiler.execute_sync(edited, source=old).answer) == ([0, 0], [0, 0, 1, 2])
+    old = compiler.execute_sync(first)
+    assert [old.answer, compiler.execute_sync(edited, source=old).answer] == answers
+    assert len(calls) == 2, "what belongs together is taken over"
