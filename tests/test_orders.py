@@ -6,6 +6,7 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.errors import HistoryError, NoModel, RunClaimed
 from compiler_nb.orders import Orders
 from compiler_nb.outcome import PINNED
+from compiler_nb.settings.order import Taken
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Toolbox
 from tests.support.desk import Desk, planner_of
@@ -23,7 +24,7 @@ def test_an_order_says_what_a_run_is_to_do_before_anything_runs():
     desk = Desk()
     order = orders(desk).order(plan="a = get(x)\nb = get(a)\n", inputs={"x": 1}, overrides={"a": 7})
     assert ([task.id for task in order.plan.tasks], order.inputs) == (["a", "b"], {"x": 1})
-    assert order.past.pins["a"] == (7, PINNED, ())
+    assert order.past.pins["a"] == Taken(7, PINNED)
     assert order.executing
     assert desk.calls == []
 

@@ -24,7 +24,7 @@ def test_what_is_pinned_is_taken_by_id():
     """An item is its value then; one that failed is tried again."""
     pins = {"a": 1, "r[0]": 2, "r[1]": Failure("raised", "no")}
     past = Past(pins={id_: Taken(outcome, "pinned") for id_, outcome in pins.items()})
-    assert past.take(Task("a", "call", "get", (9,))) == (1, "pinned", ())
+    assert past.take(Task("a", "call", "get", (9,))) == Taken(1, "pinned")
     item, how = past.recall(Task("r[0]", "call", "get", (9,)))
     assert (item.id, item.kind, item.args[0].value, how) == ("r[0]", "expr", 2, "pinned")
     failed = Task("r[1]", "call", "get", (9,))
