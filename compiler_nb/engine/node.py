@@ -49,6 +49,8 @@ class Node:
     watchers: list[Node] | tuple[()] = ()  # wait until its items are known
     height: int = 1  # tasks on the longest chain that starts here
     owner: Node | None = None  # the fan-out that this is an item of
+    within: Node | None = None  # the fan-out that this is an item of, or a call in the chain of one
+    open: int = 0  # of a fan-out: the tasks within it that have not ended
     expanded: bool = False
     links: bool = False  # whether it is yet to be linked
     guarded: bool = False  # whether it may turn out not to be needed

@@ -16,8 +16,10 @@ Theory of operation
     Priority is the height: the number of tasks on the longest chain that starts at a task. Heights are recomputed when
     the plan closes, and before a slot is given away if the plan has doubled, so that adding stays linear.
 
-    A fan-out is handed out twice: first to be expanded into items, which are nodes from then on, and again when its
-    last item has ended, to be collected. A failed item skips only what refers to it. A task that reads items of a
+    A fan-out is handed out twice: first to be expanded into items, which are nodes from then on, and again when the
+    last of them has ended, to be collected; so have the calls in their chains then, even of an item that one of them
+    has made fail, or to which the user gave a value: what follows the fan-out must not begin while they are at work.
+    A failed item skips only what refers to it. A task that reads items of a
     fan-out by their keys waits until they are known. Then it is handed out to be linked, that is, replaced by a task
     that refers to the items themselves.
 
@@ -193,9 +195,12 @@ class Schedule:
             raise ValueError(f"{id_} is {owner.state} and cannot be expanded")
         for task, is_item in items:
             node = self._take(task, now, task.awaited())
+            is_open = node.state not in ENDED
+            node.within = owner
+            owner.open += is_open
             if is_item:
                 node.owner = owner
-                owner.waiting += node.state not in ENDED
+                owner.waiting += is_open
         if self._over:
             self._pass_turns(now)
         if more:
@@ -203,7 +208,7 @@ class Schedule:
         owner.expanded = True
         watchers, owner.watchers = owner.watchers, ()
         self._count_down(watchers, now)
-        if not owner.waiting:
+        if not owner.open:
             self._give(owner, "collect")
         return self._hand_out()
 
@@ -390,6 +395,8 @@ class Schedule:
             if node.watchers:
                 node.watchers = [watcher for watcher in node.watchers if watcher.task.id not in ids]
             if node.task.id in ids:
+                if node.within is not None:
+                    node.within.open += 1
                 if node.owner is not None:
                     node.owner.waiting += 1
             elif node.state == "waiting" and node.lenient and not ids.isdisjoint(node.task.awaited()):
@@ -400,7 +407,7 @@ class Schedule:
         if node.expanded:
             self._move(node, "ready")
             self._move(node, "running")
-            if not node.waiting:
+            if not node.open:
                 self._give(node, "collect")
             return
         self._wait_for(node, [self.nodes[id_] for id_ in after])
@@ -448,11 +455,13 @@ class Schedule:
         self._settle(node, outcome)
         if self.turns is not None:
             self._over.append((node, outcome))
-        owner = node.owner
-        if owner is not None:
-            owner.waiting -= 1
-            if not owner.waiting and owner.expanded and owner.state == "running":
-                self._give(owner, "collect")
+        fanout = node.within
+        if fanout is not None:
+            fanout.open -= 1
+            if node.owner is not None:
+                fanout.waiting -= 1
+            if not fanout.open and fanout.expanded and fanout.state == "running":
+                self._give(fanout, "collect")
 
     def _started(self, id_: str) -> Node:
         """Return a call that was started; a parked one is, though its slot is lent. Raises ValueError otherwise."""

@@ -256,6 +256,15 @@ def test_items_that_may_be_left_out_stop_nothing():
     assert session.outcomes["b"] == "a+c"
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0], ids=["all", "without"])
+def test_a_fan_out_is_over_when_nothing_within_it_is_at_work(share):
+    """One call of an item fails at once, and with it the item; the side effect below waits for the other call, too."""
+    shop = Shop(total=5.0)
+    session = shop.run("rows = [total('all') + double(n) for n in [1]]\nput('tea')\n", drop_failed=share)
+    assert shop.log == ["total begins", "total ends", "put tea begins", "put tea ends"]
+    assert states(session)["rows[0]"] == "skipped"
+
+
 @pytest.mark.slow
 def test_ten_thousand_side_effects_below_a_failed_one_are_skipped():
     """Without recursion."""
