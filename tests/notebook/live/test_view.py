@@ -241,18 +241,30 @@ def test_pause_starts_nothing_and_go_starts_the_rest():
     """What runs in the pause goes on to its end."""
 
     async def perform():
-        made = []
+        made, begun, gate = [], asyncio.Event(), asyncio.Event()
+
+        @tool
+        async def hold(n: int) -> int:
+            begun.set()
+            await gate.wait()
+            return n
+
         run, work = begin(
-            Compiler(None, [nap], max_concurrency=1),
+            Compiler(None, [hold], max_concurrency=1),
             "",
-            plan="a = nap(1)\nb = nap(2)\nanswer(b)",
+            plan="a = hold(1)\nb = hold(2)\nanswer(b)",
             on_event=tell_first(made),
         )
         made.append(View(run, "own", Wire))
         task = asyncio.create_task(work)
-        await asyncio.sleep(0.005)
+        await begun.wait()
         made[0].widget.said(say="pause")
-        await asyncio.sleep(0.1)
+        while not run.progress.paused:
+            await asyncio.sleep(0.001)
+        gate.set()
+        while run.state("a") != "done":
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)  # in which the other could begin
         assert {id_: run.state(id_) for id_ in "ab"} == {"a": "done", "b": "ready"}
         assert "paused" in run.why("b")
         made[0].widget.said(say="resume")
