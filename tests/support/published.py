@@ -8,7 +8,7 @@ import math
 import re
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -141,8 +141,14 @@ def by_the_table(text: str, **values: Any) -> Any:
         return plain(eval(compile(tree, "table", "eval"), {**helpers, **values}))  # noqa: S307 - the tests' own text
 
 
+_FLOAT: Final = re.compile(r"[0-9]+\.[0-9]+(?:e[-+][0-9]+)?")
+
+
 def alike(ours: Any, theirs: Any) -> bool:  # noqa: PLR0911 - one for each kind of value
-    """Whether two values are the same, missing ones too; the last digits of a float may differ."""
+    """Whether two values are the same, missing ones too; the last digits of a float may differ, in a text, too.
+
+    NumPy adds the numbers of an array in another order if it lies elsewhere in the memory.
+    """
     if type(ours) is not type(theirs):
         return False
     if isinstance(ours, pd.Series | pd.DataFrame | pd.Index):
@@ -160,4 +166,6 @@ def alike(ours: Any, theirs: Any) -> bool:  # noqa: PLR0911 - one for each kind 
         return alike(list(ours.items()), list(theirs.items()))
     if isinstance(ours, float):
         return math.isclose(ours, theirs, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(ours) and math.isnan(theirs))
+    if isinstance(ours, str) and ours != theirs and _FLOAT.sub("", ours) == _FLOAT.sub("", theirs):
+        return alike([*map(float, _FLOAT.findall(ours))], [*map(float, _FLOAT.findall(theirs))])
     return ours is theirs or (pd.isna(ours) is True and pd.isna(theirs) is True) or bool(ours == theirs)

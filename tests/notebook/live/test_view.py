@@ -17,6 +17,7 @@ from compiler_nb.notebook.live.view import FRAME, KEPT, View
 from tests.support.desk import begin
 from tests.support.frames import Page
 from tests.support.hostile import OUTPUTS, VALUES
+from tests.support.stored import until
 
 COVERS = ("details.py",)
 
@@ -259,11 +260,9 @@ def test_pause_starts_nothing_and_go_starts_the_rest():
         task = asyncio.create_task(work)
         await begun.wait()
         made[0].widget.said(say="pause")
-        while not run.progress.paused:
-            await asyncio.sleep(0.001)
+        await until(lambda: run.progress.paused)
         gate.set()
-        while run.state("a") != "done":
-            await asyncio.sleep(0.001)
+        await until(lambda: run.state("a") == "done")
         await asyncio.sleep(0.01)  # in which the other could begin
         assert {id_: run.state(id_) for id_ in "ab"} == {"a": "done", "b": "ready"}
         assert "paused" in run.why("b")
