@@ -21,7 +21,7 @@ from compiler_nb.plan.builder import Builder, free_name
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.fanout import linked_fanout
 from compiler_nb.plan.line import LineReader
-from compiler_nb.plan.refusals import COMPOUND, CONTINUES, check_keyword, explain_syntax, keyword, no_line
+from compiler_nb.plan.refusals import COMPOUND, CONTINUES, check_keyword, explain_syntax, keyword, line_named, no_line
 from compiler_nb.plan.statement import CLOSING, Statement, parse_syntax
 from compiler_nb.plan.task import Join, Kind, Return, Task
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references
@@ -196,10 +196,9 @@ class PythonDialect:
         try:
             body: list[ast.stmt] = parse_syntax(text, "single").body
         except SyntaxError as error:
-            line = error.lineno or 1
-            before = (text.split("\n", line) + [""] * line)[line - 1][: max((error.offset or 1) - 1, 0)]
+            before = line_named(text, error)[: max((error.offset or 1) - 1, 0)]
             self.in_text |= (error.msg or "").startswith("unterminated string")
-            place = ast.Pass(lineno=line, col_offset=len(before.encode("utf-8", "replace")))
+            place = ast.Pass(lineno=error.lineno or 1, col_offset=len(before.encode("utf-8", "replace")))
             kind = "too_large" if "digits" in (error.msg or "") else "syntax"
             raise Refused(kind, explain_syntax(text, error), place) from None
         except UnicodeEncodeError:

@@ -71,6 +71,7 @@ _MARKS: Final = {
 """What to write instead of a sign of another language, at which Python's parser stops."""
 _KEYWORD: Final = re.compile(r"\s*(@|[a-z]+\b)")
 _CODE: Final = re.compile(r"\s*(?:await\s+)?[^\W\d]\w*\s*[=(\[,:+*/.-]")
+_LINE_END: Final = re.compile(r"\r\n?|\n")
 _CURLY: Final = re.compile("[\u2018-\u201f\u00ab\u00bb]")
 
 
@@ -100,10 +101,15 @@ def no_line(statement: ast.AST) -> str:
     return _ASSIGNMENTS.get(type(part), _LINE)
 
 
+def line_named(text: str, error: SyntaxError) -> str:
+    """Return the line that an error names, "" behind the last; for Python a lone carriage return ends a line, too."""
+    lines, number = _LINE_END.split(text), error.lineno or 1
+    return lines[number - 1] if number <= len(lines) else ""
+
+
 def explain_syntax(text: str, error: SyntaxError) -> str:
     """Return what is wrong with a statement that Python cannot read, and what to write instead."""
-    said = error.msg or ""
-    line = [*text.split("\n", error.lineno or 1), ""][(error.lineno or 1) - 1]
+    said, line = error.msg or "", line_named(text, error)
     here = line[max((error.offset or 1) - 1, 0) :]
     mark = here.lstrip("rRfFbBuU")[:1] or '"'
     if not _CODE.match(text):

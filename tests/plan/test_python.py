@@ -1,21 +1,18 @@
 # ruff: noqa: D103 - tools and helpers of a test are read where they stand
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
+from compiler_nb.errors import PlanError
 from compiler_nb.plan.builder import Builder
 from compiler_nb.plan.expression import Binary, Field, Item, Text, spell
 from compiler_nb.plan.parser import PlanParser
+from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Input, Ref
 from compiler_nb.tool import Toolbox, tool
 from tests.support.calls import in_python, performed
 from tests.support.plans import Reading, edges, kinds, problems, read
-
-if TYPE_CHECKING:
-    from compiler_nb.plan.plan import Plan
 
 COVERS = ("line.py", "reading.py")
 
@@ -631,3 +628,10 @@ def test_an_if_with_an_else_that_give_one_name_is_told_to_be_one_guarded_line():
         "if yes:\n    a = search('x')\nelse:\n    a = search('y')\nanswer(a)", inputs=["yes"]
     ).message
     assert "write name = tool(...) if test else other(...)" in message
+
+
+@pytest.mark.parametrize("text", ["b = f(a\r or 'z')\nc = f(a\r or')", "x = f(\r'", "x = f(\r\n'\r", "x = 'a\rb\rc"])
+def test_a_carriage_return_within_a_statement_that_cannot_be_read(text):
+    """Python ends a line there, and counts it: the problem is named all the same."""
+    with pytest.raises(PlanError, match="is not closed"):
+        Plan.parse(text, tools=None)
