@@ -34,7 +34,7 @@ CLASSES = (
 """What a user holds, and asks by attributes."""
 INNER = {
     "Plan": "id_of",
-    "Run": "bring_home id_of progress words",
+    "Run": "bring_home has_changed id_of progress words",
     "Task": "after awaited column follows guard opaque owner reads since version_of",
     "Tool": "bind fit is_async parameter_of positional regular returns runs_on stateless",
     "Compiler": "begin cells given order order_again order_planned order_resumed prepare recall",
