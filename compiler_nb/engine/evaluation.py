@@ -61,13 +61,14 @@ class Inline:
             self._turn, self._turn_began = self.loop.call_soon(self._next_turn), self._began
         elif self._began - self._turn_began > TURN:
             self.turn_is_over = True
-        scope.begin()
+        scope.steps, scope.bytes, scope.mark = scope.whole
         try:
             if account.is_used_up:
                 account.check()
             return work(subject, scope)
         except Heavy:
             self.turn_is_over = True  # what took so long for nothing, with threads that compute, too, ends the turn
+            scope.notes.clear()
             raise
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             return failure_of(error)

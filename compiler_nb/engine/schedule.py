@@ -511,7 +511,7 @@ class Schedule:
     def _enter(self, task: Task) -> Node:
         if task.id in self.nodes:
             raise ValueError(f"two tasks are called {task.id!r}")
-        node = self.nodes[task.id] = Node(task, self._resources.get(task.tool, ()))
+        node = self.nodes[task.id] = Node(task, self._resources.get(task.tool, ()) if task.tool else ())
         if task.guard is not None:
             node.guarded = True
         self.unfinished += 1

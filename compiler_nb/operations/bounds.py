@@ -156,12 +156,11 @@ class Scope:
     """What names mean while an expression is evaluated, and what is left of its bounds.
 
     inline: whether it is evaluated on the loop, where anything heavy raises Heavy; account: what the run has left;
-    look: called every LOOK steps, may raise to end the evaluation.
+    look: called every LOOK steps, may raise to end the evaluation; whole: the steps, bytes and mark of one that begins.
     """
 
     __slots__ = (
-        "_whole", "account", "bounds", "bytes", "inline", "inputs", "locals", "look", "mark", "notes", "steps",
-        "values",
+        "account", "bounds", "bytes", "inline", "inputs", "locals", "look", "mark", "notes", "steps", "values", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -179,14 +178,8 @@ class Scope:
         self.bounds, self.inline, self.look = self.account.bounds, inline, look
         self.notes: list[str] = []  # what a reader of the result should know
         steps = self.bounds.steps
-        self._whole = steps, self.bounds.bytes, max(steps - LOOK, 0)
-        self.begin()
-
-    def begin(self) -> None:
-        """Begin another expression, with all of its bounds."""
-        self.steps, self.bytes, self.mark = self._whole
-        if self.notes:
-            self.notes.clear()
+        self.whole = steps, self.bounds.bytes, max(steps - LOOK, 0)
+        self.steps, self.bytes, self.mark = self.whole
 
     def within(self, values: Mapping[str, Any]) -> Scope:
         """Return a scope with other values, and with as much left of the same bounds."""

@@ -271,7 +271,7 @@ def _unary(node: Unary, scope: Scope) -> Any:
 def _binary(node: Binary, scope: Scope) -> Any:
     left, right, sign = evaluate(node.left, scope), evaluate(node.right, scope), node.operator
     # The most frequent case takes half the time of `apply_operator`.
-    if sign in "+-" and type(left) is int and type(right) is int:
+    if type(left) is int and type(right) is int and (sign == "+" or sign == "-"):  # noqa: PLR1714 - a set takes longer
         value = left + right if sign == "+" else left - right  # no larger than what is there, by a digit at most
         if _LEAST <= value <= _MOST:
             scope.steps -= 1  # whatever else it is part of looks whether that was too much
