@@ -268,7 +268,7 @@ def test_pause_starts_nothing_and_go_starts_the_rest():
         assert "paused" in run.why("b")
         made[0].widget.said(say="resume")
         await task
-        assert made[0].widget.page.facts["paused"] is False
+        await until(lambda: made[0].widget.page.facts["paused"] is False)
         return run
 
     assert asyncio.run(perform()).answer == 2
