@@ -82,8 +82,9 @@ def taken_over(
 
     A task whose tool, code, argument or input differs from those of all tasks of the run has no value there. Neither
     has one that reads such a task, or one whose value was not stored but is read by a task that runs, or by the last
-    line. tools,
-    inputs: the new run's; effects: the side effects of the lineage.
+    line. Equal calls keep the values that were made of theirs.
+
+    tools, inputs: the new run's; effects: the side effects of the lineage.
     """
     past = Past(parent=old.id, effects=effects, tools=tools)
     new_hashes, old_hashes = _compared(old, {name: inputs[name] for name in plan.inputs if name in inputs})
